@@ -1,0 +1,1 @@
+"""The tests of linnet: `make test` runs them in both forms."""
