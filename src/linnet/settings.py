@@ -1,0 +1,372 @@
+"""Every option of linnet, once: its name, type, default, bounds, unit, group and one sentence.
+
+`Settings` is the table. `Settings(max_qos=1)` builds one from values; `load` builds one from a TOML file, the
+environment and the command line, where the later ones win. Whatever is unknown or out of bounds is refused
+with a `SettingsError` that lists every fault, what is allowed and where the value stood. The reference in
+docs/configuration.md, `linnet config` and the messages come from this table: an option is added here only.
+"""
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError
+
+from linnet.errors import SettingsError
+from linnet.options import (
+    PREFIX,
+    TEXT,
+    Addresses,
+    Option,
+    Versions,
+    did_you_mean,
+    faults_in,
+    key_lines,
+    option,
+    options_of,
+)
+
+KIB: Final = 1024
+MIB: Final = 1024 * 1024
+NEVER: Final = 0xFFFFFFFF  # the largest expiry interval of MQTT 5.0, which means: does not expire
+LARGEST_PACKET: Final = 268_435_460  # the largest Remaining Length and its fixed header
+COUNT: Final = (1, 1_000_000_000)
+COUNT_OR_NONE: Final = (0, 1_000_000_000)
+BYTES: Final = (1, 1 << 40)
+BYTES_OR_NONE: Final = (0, 1 << 40)
+U16: Final = (0, 65535)
+
+CONFIG_VARIABLE: Final = "LINNET_CONFIG"
+OTHER_VARIABLES: Final = frozenset({CONFIG_VARIABLE, "LINNET_PURE"})  # ours, but not settings
+
+
+class Group(BaseModel):
+    """A part of the table, which is a table of that name in the file too."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Network(Group):
+    """Where the broker listens, and how long it waits."""
+
+    listen: Addresses = option(
+        ("127.0.0.1:1883",),
+        "Addresses to accept connections on, each HOST:PORT or [IPV6]:PORT; port 0 takes a free one.",
+        min_length=1,
+    )
+    backlog: int = option(
+        4096, "Connections the system may hold ready before they are accepted.", "connections", (1, 65535)
+    )
+    connect_timeout: float = option(
+        10.0,
+        "Time from accepting a connection to its whole CONNECT; more bytes do not extend it.",
+        "s",
+        (0.05, 3600),
+    )
+    stop_timeout: float = option(
+        5.0, "Time that connections get to take their last bytes when the broker stops.", "s", (0, 3600)
+    )
+    event_loop: Literal["auto", "asyncio", "uvloop"] = option(
+        "auto", "Event loop of `linnet serve`; auto takes uvloop when it is installed."
+    )
+
+
+class Protocol(Group):
+    """What of MQTT is offered, and how large its parts may be."""
+
+    versions: Versions = option(
+        ("3.1", "3.1.1", "5.0"), "Versions of MQTT that clients may speak.", min_length=1
+    )
+    max_qos: int = option(
+        2, "Highest QoS that clients may publish with, and that subscriptions are granted.", bounds=(0, 2)
+    )
+    retain_available: bool = option(True, "Whether messages may be retained.")
+    wildcard_subscriptions: bool = option(True, "Whether topic filters may hold `+` and `#`.")
+    subscription_identifiers: bool = option(True, "Whether subscriptions may carry an identifier.")
+    shared_subscriptions: bool = option(True, "Whether `$share/GROUP/FILTER` may be subscribed to.")
+    max_keep_alive: int = option(
+        1200,
+        "Longest keep alive; 5.0 clients that want more or none are told; 0 leaves the client's.",
+        "s",
+        U16,
+    )
+    receive_maximum: int = option(
+        100,
+        "Unacknowledged QoS 1 and 2 messages that a 5.0 publisher may have under way.",
+        "messages",
+        (1, 65535),
+    )
+    receive_maximum_3: int = option(
+        1000,
+        "Unreleased QoS 2 messages that a 3.1 or 3.1.1 publisher may have under way.",
+        "messages",
+        (1, 65535),
+    )
+    max_packet_size: int = option(
+        MIB, "Largest packet accepted from a client; 5.0 clients are told.", "bytes", (16, LARGEST_PACKET)
+    )
+    max_connect_size: int = option(
+        64 * KIB,
+        "Largest CONNECT accepted, when that is less than max_packet_size.",
+        "bytes",
+        (16, LARGEST_PACKET),
+    )
+    topic_alias_maximum: int = option(
+        16, "Topic aliases that a client may set; 0 offers none.", "aliases", U16
+    )
+    topic_alias_maximum_out: int = option(
+        16, "Topic aliases used towards a client, never more than it allows; 0 uses none.", "aliases", U16
+    )
+    max_user_properties: int = option(100, "User properties in one packet.", "properties", COUNT_OR_NONE)
+    max_properties_size: int = option(
+        64 * KIB, "Size of all properties of one packet.", "bytes", (0, LARGEST_PACKET)
+    )
+    max_topic_bytes: int = option(4096, "Length of a topic name or filter in UTF-8.", "bytes", (1, 65535))
+    max_topic_levels: int = option(128, "Levels of a topic name or filter.", "levels", (1, 65535))
+    max_client_id_bytes: int = option(256, "Length of a client identifier in UTF-8.", "bytes", (1, 65535))
+    max_user_name_bytes: int = option(1024, "Length of a user name in UTF-8.", "bytes", U16)
+    max_password_bytes: int = option(8192, "Length of a password.", "bytes", U16)
+    check_payload_format: bool = option(False, "Whether a payload that is declared to be UTF-8 is checked.")
+    refuse_control_characters: bool = option(
+        False, "Whether control characters and non-characters in strings end the connection."
+    )
+    overlap: Literal["merge", "each"] = option(
+        "merge", "Overlapping subscriptions of a client get one copy of a message (merge) or one copy each."
+    )
+    tell_no_subscribers: bool = option(
+        True, "Whether a 5.0 publisher is told with reason code 0x10 that nobody is subscribed."
+    )
+    response_information: str = option(
+        "",
+        "Response Information for the 5.0 clients that ask for it; empty gives none.",
+        max_length=16383,
+        pattern=TEXT,
+    )
+    allow_empty_client_id: bool = option(True, "Whether a client may leave its identifier to the broker.")
+    assigned_client_id_prefix: str = option(
+        "auto-", "What the identifiers that the broker gives begin with.", max_length=64, pattern=TEXT
+    )
+
+
+class Session(Group):
+    """What is kept for each client, and how much of it."""
+
+    max_sessions: int = option(100_000, "Sessions, connected or not; one more is refused.", "sessions", COUNT)
+    max_session_expiry: int = option(
+        7 * 24 * 3600,
+        "Longest life of a session without connection, for clean session 0 too; 4294967295 is for ever.",
+        "s",
+        (0, NEVER),
+    )
+    max_inflight: int = option(
+        100,
+        "Unacknowledged QoS 1 and 2 messages sent to one client, if its own Receive Maximum is not less.",
+        "messages",
+        (1, 65535),
+    )
+    max_queued_messages: int = option(
+        10_000,
+        "Messages that wait for one client; new ones beyond are dropped and counted; 0 queues none.",
+        "messages",
+        COUNT_OR_NONE,
+    )
+    max_queued_bytes: int = option(
+        16 * MIB,
+        "Size of the messages that wait for one client; new ones beyond are dropped and counted.",
+        "bytes",
+        BYTES_OR_NONE,
+    )
+    queue_qos0: bool = option(False, "Whether QoS 0 messages wait for a client without connection too.")
+    max_subscriptions_per_client: int = option(10_000, "Subscriptions of one client.", "subscriptions", COUNT)
+    max_subscriptions: int = option(
+        1_000_000, "Subscriptions of all clients together.", "subscriptions", COUNT
+    )
+    max_filters_per_packet: int = option(
+        1000, "Topic filters in one SUBSCRIBE or UNSUBSCRIBE.", "filters", COUNT
+    )
+
+
+class Retained(Group):
+    """Retained messages."""
+
+    max_retained: int = option(
+        100_000, "Retained messages; one more is not kept, and a 5.0 publisher is told.", "messages", COUNT
+    )
+    max_retained_bytes: int = option(256 * MIB, "Size of all retained messages together.", "bytes", BYTES)
+    max_retained_payload: int = option(
+        0,
+        "Largest payload of a retained message; 0 sets no limit but max_packet_size.",
+        "bytes",
+        (0, LARGEST_PACKET),
+    )
+    retained_slice: int = option(
+        200,
+        "Retained messages handed to a new subscription in one turn of the event loop.",
+        "messages",
+        COUNT,
+    )
+
+
+class Limits(Group):
+    """What one connection may cost."""
+
+    max_output_bytes: int = option(
+        MIB,
+        "Unsent bytes of a connection beyond which new QoS 0 messages for it are dropped and counted.",
+        "bytes",
+        BYTES,
+    )
+    max_output_bytes_hard: int = option(
+        8 * MIB, "Unsent bytes of a connection beyond which it is closed.", "bytes", BYTES
+    )
+    max_routes: int = option(
+        100_000, "Topics whose subscribers are remembered between messages.", "topics", COUNT
+    )
+    read_budget: int = option(
+        500, "Packets of one connection handled before the others get their turn.", "packets", COUNT
+    )
+
+
+class Log(Group):
+    """What is logged, and how it looks."""
+
+    log_level: Literal["debug", "info", "warning", "error"] = option(
+        "info", "Least important messages that are logged."
+    )
+    log_format: Literal["text", "json"] = option(
+        "text", "Log lines for people (text) or for programs (json)."
+    )
+
+
+class Settings(Network, Protocol, Session, Retained, Limits, Log):
+    """All options of one broker, checked and immutable."""
+
+    _sources: dict[str, str] = PrivateAttr(default_factory=dict)
+
+    def __init__(self, sources: Mapping[str, str] | None = None, /, **values: Any) -> None:
+        """`sources` tells where each value stood, for messages and for `settings_sources`."""
+        sources = sources or {}
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise SettingsError("\n".join(faults_in(error, OPTIONS, sources))) from None
+        self._sources.update((name, sources.get(name, "code")) for name in values)
+        if self.max_output_bytes > self.max_output_bytes_hard:
+            raise SettingsError(
+                f"max_output_bytes = {self.max_output_bytes}: allowed is at most max_output_bytes_hard, "
+                f"which is {self.max_output_bytes_hard}"
+            )
+
+    @property
+    def settings_sources(self) -> Mapping[str, str]:
+        """Where each value came from: "default", "code", a file and line, a variable or an option."""
+        return {name: self._sources.get(name, "default") for name in OPTIONS}
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Settings) and self.__dict__ == other.__dict__  # wherever they came from
+
+    def __hash__(self) -> int:
+        return hash(tuple(self.__dict__.values()))
+
+    def __repr_args__(self) -> Iterator[tuple[str, object]]:
+        """What differs from the defaults, which is what a reader wants to know."""
+        return (
+            (name, getattr(self, name)) for name, row in OPTIONS.items() if getattr(self, name) != row.default
+        )
+
+
+# Known once Settings is made, used when one is.
+OPTIONS: Final[Mapping[str, Option]] = MappingProxyType(
+    {name: row for group in Settings.__bases__ for name, row in options_of(group).items()}
+)
+GROUPS: Final = MappingProxyType({group.__name__.lower(): group.__doc__ for group in Settings.__bases__})
+
+
+def load(file: Path | None, environ: Mapping[str, str], arguments: Mapping[str, str]) -> Settings:
+    """The settings in force: a file (given, or named by LINNET_CONFIG) < the environment < the command line.
+
+    Every source is checked for itself, so a bad value is reported even where a later source overrides it.
+    """
+    if file is None and environ.get(CONFIG_VARIABLE):
+        file = Path(environ[CONFIG_VARIABLE])
+    faults: list[str] = []
+    values: dict[str, object] = {}
+    sources: dict[str, str] = {}
+    for given, where in (_in_file(file, faults), _in_environment(environ), _in_arguments(arguments)):
+        try:
+            BaseModel.__init__(Settings.__new__(Settings), **given)  # the fields alone, not how they agree
+        except ValidationError as error:
+            faults += faults_in(error, OPTIONS, where)
+        values |= given
+        sources |= where
+    if faults:
+        raise SettingsError("\n".join(faults))
+    return Settings(sources, **values)
+
+
+_Given = tuple[dict[str, object], dict[str, str]]  # the values by name, and where each stood
+
+
+def _in_environment(environ: Mapping[str, str]) -> _Given:
+    values: dict[str, object] = {}
+    sources = {}
+    for variable, text in environ.items():
+        if variable.startswith(PREFIX) and variable not in OTHER_VARIABLES:
+            name = variable.removeprefix(PREFIX)
+            name = name.lower() if name.isupper() else name
+            values[name] = OPTIONS[name].read(text) if name in OPTIONS else text
+            sources[name] = f"environment variable {variable}"
+    return values, sources
+
+
+def _in_arguments(arguments: Mapping[str, str]) -> _Given:
+    values = {name: OPTIONS[name].read(text) if name in OPTIONS else text for name, text in arguments.items()}
+    sources = {name: "option --listen" if name == "listen" else f"option --set {name}" for name in arguments}
+    return values, sources
+
+
+def _in_file(file: Path | None, faults: list[str]) -> _Given:
+    """The values in the tables of a TOML file; what stands in no table or the wrong one is a fault."""
+    if file is None:
+        return {}, {}
+    try:
+        text = file.read_text("utf-8")
+        tables = tomllib.loads(text)
+    except OSError as error:
+        faults.append(f"{file}: cannot be read: {error.strerror}")
+        return {}, {}
+    except ValueError as error:  # it is not UTF-8, or not TOML
+        faults.append(f"{file}: is not TOML: {error}")
+        return {}, {}
+    lines = key_lines(text)
+    values: dict[str, object] = {}
+    sources = {}
+    for group, rows in tables.items():
+        if group not in GROUPS or not isinstance(rows, dict):
+            faults.append(_misplaced(group, rows) + _place(file, lines, group))
+            continue
+        for name, value in rows.items():
+            if name in OPTIONS and OPTIONS[name].group != group:
+                faults.append(
+                    f"{name}: belongs to [{OPTIONS[name].group}], not [{group}]"
+                    + _place(file, lines, group, name)
+                )
+            else:
+                values[name] = value
+                sources[name] = _place(file, lines, group, name).strip(" ()")
+    return values, sources
+
+
+def _misplaced(key: str, value: object) -> str:
+    if key in OPTIONS:
+        return f"{key}: belongs to the table [{OPTIONS[key].group}]"
+    if key in GROUPS:
+        return f"{key} = {value!r}: allowed is a table [{key}]"
+    what = "table" if isinstance(value, dict) else "setting"
+    return f"{key}: there is no such {what}{did_you_mean(key, [*GROUPS, *OPTIONS])}"
+
+
+def _place(file: Path, lines: Mapping[tuple[str, ...], int], *key: str) -> str:
+    return f" ({file}, line {lines[key]})" if key in lines else f" ({file})"
