@@ -1,0 +1,1 @@
+"""linnet: an MQTT broker."""
