@@ -15,7 +15,9 @@ brokers.json maps a name to
     env      environment variables to add; filled in likewise
     mqload   more arguments for mqload, such as ["-V", "5"]
     skip     the names of scenarios this broker cannot do
-    module   a Python module the broker needs (looked at by run.py)
+
+and run.py looks at three more: `form`, a word that the output of its --version must contain; `module`, a
+Python module the broker needs; `optional`, true when nothing is amiss without it.
 
 `run.py` is the same measurement with the project's own bars; this file is enough for any other comparison.
 """

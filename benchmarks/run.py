@@ -1,16 +1,18 @@
 #!/usr/bin/env python3
 """Measure linnet against its bars: `make bench`, or `python benchmarks/run.py --help`.
 
-Builds the load generator and the relay, starts Debian's mosquitto, the relay, linnet in all its forms (compiled
-on asyncio with MQTT 3.1.1 clients and again with 5.0 clients, interpreted, on uvloop when that is installed) and
-FlashMQ when it is on the PATH, lets them take turns in every scenario, and prints one table. How to read it:
-docs/performance.md.
+Builds the load generator and the relay, starts Debian's mosquitto, the relay, linnet in all its forms
+(compiled on asyncio with MQTT 3.1.1 clients and again with 5.0 clients, interpreted, on uvloop when that is
+installed) and FlashMQ when it is on the PATH, lets them take turns in every scenario, and prints one table.
+How to read it: docs/performance.md.
 """
 
 import argparse
 import importlib.util
 import json
 import os
+import platform
+import re
 import resource
 import shutil
 import subprocess
@@ -29,13 +31,14 @@ from compare import (
     measure,
     pinned,
 )
-from table import UNITS, Table
+from table import PEER, UNITS, Table
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 QUICK_DIVISOR = 20  # --quick sends this many times fewer messages
 TOOLS = ("mqload", "relay")
-WARM_UP = "-s pairs -P 20 -n 2000 -w 20"
+LEGEND = "Microseconds of the broker's CPU time per delivered message, where no unit is given."
+WARM_UP = "-s pairs -P 5 -n 500 -w 20"
 
 
 def build_tools(build: Path) -> None:
@@ -72,8 +75,8 @@ def has_module(python: str, module: str) -> bool:
     return run.returncode == 0
 
 
-def contenders(options: argparse.Namespace) -> dict[str, Spec]:
-    """The brokers of brokers.json that were asked for and are here; one line for each that is not."""
+def contenders(options: argparse.Namespace, misses: list[str]) -> dict[str, Spec]:
+    """The brokers of brokers.json that were asked for and are here; a line for each that is not."""
     known, where = json.loads(Path(options.brokers).read_text()), places(options)
     found: dict[str, Spec] = {}
     for name in options.only.split(",") if options.only else known:
@@ -82,13 +85,50 @@ def contenders(options: argparse.Namespace) -> dict[str, Spec]:
         spec: Spec = known[name]
         spec["cmd"] = [fill(word, where) for word in spec["cmd"]]
         spec["env"] = {key: fill(value, where) for key, value in spec.get("env", {}).items()}
-        if shutil.which(spec["cmd"][0], path=SEARCH) is None:
-            print(f"without {name}: {spec['cmd'][0]} is not here", file=sys.stderr)
-        elif "module" in spec and not has_module(where["python"], spec["module"]):
-            print(f"without {name}: the module {spec['module']} is not installed", file=sys.stderr)
+        if reason := absent(spec, where["python"]) or wrong_form(spec):
+            print(f"without {name}: {reason}", file=sys.stderr)
+            if not spec.get("optional"):
+                misses.append(f"{name}: {reason}")
         else:
             found[name] = spec
     return found
+
+
+def absent(spec: Spec, python: str) -> str:
+    """Why this broker cannot be run here, or ""."""
+    if shutil.which(spec["cmd"][0], path=SEARCH) is None:
+        return f"{spec['cmd'][0]} is not here"
+    if "module" in spec and not has_module(python, spec["module"]):
+        return f"the module {spec['module']} is not installed"
+    return ""
+
+
+def wrong_form(spec: Spec) -> str:
+    """A sentence when linnet is not in the form (compiled, interpreted) that is to be measured, or ""."""
+    if "form" not in spec:
+        return ""
+    command = [*spec["cmd"][: spec["cmd"].index("serve")], "--version"]
+    said = subprocess.run(
+        command, check=False, capture_output=True, text=True, env={**os.environ, **spec["env"]}
+    )
+    version = (said.stdout + said.stderr).strip() or "nothing"
+    return "" if spec["form"] in version else f"should be {spec['form']}, but says {version.splitlines()[-1]}"
+
+
+def machine(specs: dict[str, Spec]) -> str:
+    """What this was measured on, in one line."""
+    model = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    words = [
+        model[1] if model else platform.machine(),
+        f"{os.cpu_count()} cores",
+        f"Linux {platform.release()}",
+    ]
+    words.append(f"CPython {platform.python_version()}")
+    if PEER in specs:
+        program = shutil.which(specs[PEER]["cmd"][0], path=SEARCH) or PEER
+        said = subprocess.run([program, "-h"], check=False, capture_output=True, text=True).stdout
+        words.append(said.splitlines()[0] if said else PEER)
+    return ", ".join(words)
 
 
 def scenario_arguments(name: str, quick: bool) -> str:
@@ -139,7 +179,9 @@ def measure_one(scenario: str, broker: BrokerProcess, mqload: str, options: argp
         return Sample(error=str(reason))
 
 
-def measure_all(specs: dict[str, Spec], scenarios: list[str], options: argparse.Namespace) -> Results:
+def measure_all(
+    specs: dict[str, Spec], scenarios: list[str], options: argparse.Namespace, misses: list[str]
+) -> Results:
     """Every scenario and round, the brokers taking turns; all brokers run from the beginning to the end."""
     results, brokers, mqload = Results(), list[BrokerProcess](), str(Path(options.build).resolve() / "mqload")
     try:
@@ -148,6 +190,7 @@ def measure_all(specs: dict[str, Spec], scenarios: list[str], options: argparse.
                 brokers.append(BrokerProcess(name, spec))
             except CannotStart as reason:
                 print(f"without {reason}", file=sys.stderr)
+                misses.append(str(reason))
         for scenario in scenarios:
             for round_number in range(1, options.rounds + 1):
                 print(f"{scenario}, round {round_number} of {options.rounds}", file=sys.stderr)
@@ -183,6 +226,17 @@ def parse() -> argparse.Namespace:
     return options
 
 
+def report(table: Table, where: str, options: argparse.Namespace) -> None:
+    """Print the table, and write the file of --json."""
+    print(f"{where}; medians of {options.rounds}{' quick' if options.quick else ''} rounds. {LEGEND}\n")
+    print(table.markdown() if options.markdown else table.text())
+    for miss in table.misses:
+        print(f"missed: {miss}", file=sys.stderr if options.markdown else sys.stdout)
+    if options.json:
+        everything = {"machine": where, "misses": table.misses, "samples": table.results.plain()}
+        Path(options.json).write_text(json.dumps(everything, indent=1))
+
+
 def main() -> int:
     options = parse()
     known = [*SCENARIOS, *UNITS]
@@ -192,13 +246,11 @@ def main() -> int:
     build_tools(Path(options.build))
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
-    results = measure_all(contenders(options), scenarios, options)
-    table = Table(results).build()
-    print(table.markdown() if options.markdown else table.text())
-    for miss in table.misses:
-        print(f"missed: {miss}", file=sys.stderr if options.markdown else sys.stdout)
-    if options.json:
-        Path(options.json).write_text(json.dumps(results.plain(), indent=1))
+    misses: list[str] = []
+    specs = contenders(options, misses)
+    results = measure_all(specs, scenarios, options, misses)
+    table = Table(results, misses=misses).build()
+    report(table, machine(specs), options)
     return 1 if options.check and table.misses else 0
 
 

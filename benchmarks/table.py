@@ -1,6 +1,6 @@
 """The bars linnet sets itself, and the one table that shows whether they are met."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from compare import Results
@@ -152,24 +152,24 @@ class Table:
         )
 
     def text(self) -> str:
-        return self._laid_out("  ", lambda width: "-" * width, "")
+        return self._laid_out("  ", "", "-")
 
     def markdown(self) -> str:
-        return self._laid_out(" | ", lambda width: "-" * width, "|")
+        return self._laid_out(" | ", "|", ":")
 
-    def _laid_out(self, between: str, rule: Callable[[int], str], edge: str) -> str:
+    def _laid_out(self, between: str, edge: str, right: str) -> str:
+        """Columns of equal width: names to the left, figures to the right (Markdown says so by a colon)."""
         columns = self.columns()
         widths = [max(len(name), *(len(row[name]) for row in self.rows)) for name in columns]
 
         def line(cells: Sequence[str]) -> str:
-            padded = [
-                c.ljust(w) if i == 0 else c.rjust(w)
-                for i, (c, w) in enumerate(zip(cells, widths, strict=True))
-            ]
-            return f"{edge} {between.join(padded)} {edge}".strip()
+            first, *others = [cell.rjust(width) for cell, width in zip(cells, widths, strict=True)]
+            return f"{edge} {between.join([first.strip().ljust(widths[0]), *others])} {edge}".strip()
 
-        lines = [line(columns), line([rule(w) for w in widths])]
-        return "\n".join(lines + [line([row[name] for name in columns]) for row in self.rows])
+        rules = ["-" * widths[0], *("-" * (width - 1) + right for width in widths[1:])]
+        return "\n".join(
+            [line(columns), line(rules), *(line([row[n] for n in columns]) for row in self.rows)]
+        )
 
 
 def part(ours: float | None, theirs: float | None) -> float | None:
