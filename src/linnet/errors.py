@@ -78,8 +78,8 @@ class ProtocolError(LinnetError):
         self.reason_code = reason_code
         self.detail = detail
         self.clause = clause
-        # The wire.Version that a broken CONNECT announced, so that the refusal can be written in it. (This room
-        # lies below wire and cannot name the type.)
+        # The wire.Version of a broken CONNECT, so that it can be refused in that version. Its type cannot be
+        # named here: wire lies above this room.
         self.version: Any = None
 
     def __str__(self) -> str:

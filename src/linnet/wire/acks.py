@@ -54,6 +54,7 @@ class Ack:
 
     @classmethod
     def decode(cls, flags: int, body: bytes, version: Version) -> Self:
+        """Any legal length: the reason code may be left out, and the properties with or without it."""
         reader = Reader(body)
         packet_id = reader.packet_id()
         code, properties = int(ReasonCode.SUCCESS), NO_PROPERTIES

@@ -37,12 +37,14 @@ class Will:
     properties: Properties = field(default_factory=Properties)
 
     def encode(self, version: Version) -> bytes:
+        """The three fields of the will, in their order [MQTT-3.1.3-1]."""
         properties = self.properties.encode(WILL) if version.has_properties else b""
         self._check_topic()
         return properties + encode_utf8(self.topic) + encode_binary(self.payload)
 
     @classmethod
     def decode(cls, reader: Reader, qos: int, retain: bool, version: Version) -> Self:
+        """The fields of the will, after the client identifier; QoS and retain stood in the connect flags."""
         properties = Properties.decode(reader, WILL) if version.has_properties else NO_PROPERTIES
         will = cls(reader.string(), reader.binary(), qos, retain, properties)
         will._check_topic()
@@ -51,7 +53,7 @@ class Will:
     def _check_topic(self) -> None:
         if not is_topic_name(self.topic):
             raise ProtocolError(
-                ReasonCode.TOPIC_NAME_INVALID, "the will topic is empty or has wildcards", "MQTT-4.7.1-1"
+                ReasonCode.TOPIC_NAME_INVALID, "the will topic is empty or has wildcards", "MQTT-4.7.0-1"
             )
 
 
@@ -253,6 +255,7 @@ class Connack:
 
     @classmethod
     def decode(cls, flags: int, body: bytes, version: Version) -> Self:
+        """Return codes of the older versions become the reason codes that say the same."""
         reader = Reader(body)
         acknowledge = reader.byte()
         code = reader.byte()

@@ -57,10 +57,12 @@ class Ping:
     type: ClassVar[int]
 
     def encode(self, version: Version) -> bytes:
+        """Two bytes."""
         return join_packet(self.type, 0, b"")
 
     @classmethod
     def decode(cls, flags: int, body: bytes, version: Version) -> Self:
+        """Nothing may follow."""
         Reader(body).finish()
         return cls()
 
@@ -149,7 +151,7 @@ class Auth:
     def encode(self, version: Version) -> bytes:
         """Empty for a success with nothing to say, else the reason code and the properties."""
         if not version.can_say_why:
-            raise MalformedPacket(f"there is no AUTH in MQTT {version.name}", "MQTT-2.1.2-1")
+            raise MalformedPacket(f"MQTT {version.name} has no AUTH")
         self._check_code(None)
         properties = self.properties.encode(self.type)
         body = bytes((self.reason_code,)) + properties if self.reason_code or len(properties) > 1 else b""

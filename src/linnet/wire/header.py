@@ -1,4 +1,4 @@
-"""The fixed header: the types of the fourteen (later fifteen) control packets, their flags, their directions."""
+"""The fixed header: the types of the control packets, their flags, and who may send them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from linnet.wire.version import Version
 
 
 class PacketType(IntEnum):
+    """The upper four bits of a packet's first byte (5.0: 2.1.2)."""
+
     CONNECT = 1
     CONNACK = 2
     PUBLISH = 3
@@ -57,13 +59,10 @@ def check_first_byte(first: int, version: Version, from_client: bool | None = No
         )
     if packet_type != PacketType.PUBLISH:
         expected = REQUEST_FLAGS if packet_type in REQUESTS else 0
-        if flags != expected and not (
-            version.requests_may_be_duplicates and expected and flags == expected | DUP
-        ):
+        may_repeat = version.requests_may_be_duplicates and expected == REQUEST_FLAGS
+        if flags != expected and not (may_repeat and flags == expected | DUP):
             name = PacketType(packet_type).name
-            raise MalformedPacket(
-                f"{name} with the flags 0x{flags:X} instead of 0x{expected:X}", "MQTT-2.1.3-1"
-            )
+            raise MalformedPacket(f"{name} with the flags 0x{flags:X}, not 0x{expected:X}", "MQTT-2.1.3-1")
     if (from_client is True and packet_type in ONLY_FROM_SERVER) or (
         from_client is False and packet_type in ONLY_FROM_CLIENT
     ):

@@ -1,7 +1,7 @@
 """The properties of MQTT 5.0: one table, and one class with an attribute for each (5.0: 2.2.2).
 
-The table says of every property which packets may carry it, whether it may be repeated and which values it can
-take. Encoding, decoding and all refusals follow from it.
+The table says of every property which packets may carry it, whether it may be repeated and which values it
+can take. Encoding, decoding and all refusals follow from it.
 """
 
 from __future__ import annotations
@@ -101,6 +101,7 @@ def _row(
 _CONNECT, _CONNACK, _PUBLISH = PacketType.CONNECT, PacketType.CONNACK, PacketType.PUBLISH
 _SUBSCRIBE, _DISCONNECT, _AUTH = PacketType.SUBSCRIBE, PacketType.DISCONNECT, PacketType.AUTH
 _MESSAGE = (WILL, _PUBLISH)
+_IDENTIFIED = (_PUBLISH, _SUBSCRIBE)
 _ENDS = (_CONNECT, _CONNACK)
 _LOGIN = (_CONNECT, _CONNACK, _AUTH)
 _ALL = (WILL, *(packet for packet in PacketType if packet not in {PacketType.PINGREQ, PacketType.PINGRESP}))
@@ -114,9 +115,7 @@ TABLE: tuple[PropertyType, ...] = (
     _row(0x03, "content_type", STRING, _MESSAGE),
     _row(0x08, "response_topic", STRING, _MESSAGE, is_topic=True),
     _row(0x09, "correlation_data", BINARY, _MESSAGE),
-    _row(
-        0x0B, "subscription_identifiers", VARINT, (_PUBLISH, _SUBSCRIBE), repeatable=(_PUBLISH,), smallest=1
-    ),
+    _row(0x0B, "subscription_identifiers", VARINT, _IDENTIFIED, repeatable=(_PUBLISH,), smallest=1),
     _row(0x11, "session_expiry_interval", U32, (_CONNECT, _CONNACK, _DISCONNECT)),
     _row(0x12, "assigned_client_identifier", STRING, (_CONNACK,)),
     _row(0x13, "server_keep_alive", U16, (_CONNACK,)),
@@ -176,11 +175,8 @@ class Properties:
     shared_subscription_available: int | None = None
 
     def __repr__(self) -> str:
-        present = (
-            f"{row.name}={value!r}"
-            for row, value in zip(TABLE, _values_of(self), strict=True)
-            if _is_set(value)
-        )
+        pairs = zip(TABLE, _values_of(self), strict=True)
+        present = [f"{row.name}={value!r}" for row, value in pairs if value is not None and value != []]
         return f"Properties({', '.join(present)})"
 
     def encode(self, packet_type: int) -> bytes:
@@ -201,7 +197,10 @@ class Properties:
 
     @classmethod
     def decode(cls, reader: Reader, packet_type: int) -> Properties:
-        """Read the length and exactly that many bytes. Nothing there: the shared `NO_PROPERTIES`, not to be changed."""
+        """Read the length and exactly that many bytes.
+
+        Where there are none, the answer is `NO_PROPERTIES`, which all share: it is for reading only.
+        """
         length = reader.varint()
         if not length:
             return NO_PROPERTIES
@@ -212,7 +211,7 @@ class Properties:
             identifier = reader.varint()
             row = BY_IDENTIFIER.get(identifier)
             if row is None:
-                raise MalformedPacket(f"there is no property 0x{identifier:02X}", "MQTT-2.2.2-2")
+                raise MalformedPacket(f"there is no property 0x{identifier:02X}")
             if not row.allowed >> packet_type & 1:
                 row.check_place(packet_type)
             value = row.kind.read(reader)
@@ -226,10 +225,6 @@ class Properties:
                 setattr(properties, row.name, value)
         reader.end = outer
         return properties
-
-
-def _is_set(value: Any) -> bool:
-    return value is not None and value != []
 
 
 def _twice(row: PropertyType) -> ProtocolError:

@@ -8,7 +8,7 @@ from linnet.wire.varint import decode_varint
 
 
 class Reader:
-    """A place in some bytes and the place where they end. Every read either fits or is a `MalformedPacket`."""
+    """A place in some bytes, and their end. What does not fit before the end is a `MalformedPacket`."""
 
     __slots__ = ("at", "data", "end")
 
@@ -29,17 +29,21 @@ class Reader:
         return start
 
     def byte(self) -> int:
+        """A number of one byte."""
         return self.data[self._step(1)]
 
     def u16(self) -> int:
+        """A number of two bytes."""
         start = self._step(2)
         return self.data[start] << 8 | self.data[start + 1]
 
     def u32(self) -> int:
+        """A number of four bytes."""
         start = self._step(4)
         return int.from_bytes(self.data[start : start + 4], "big")
 
     def varint(self) -> int:
+        """A variable byte integer."""
         value, following = decode_varint(self.data, self.at)
         self._step(following - self.at)
         return value
@@ -52,19 +56,23 @@ class Reader:
         return packet_id
 
     def binary(self) -> bytes:
+        """Bytes with their length in front."""
         length = self.u16()
         start = self._step(length)
         return self.data[start : start + length]
 
     def string(self) -> str:
+        """Text: UTF-8 with its length in front."""
         return decode_utf8(self.binary())
 
     def rest(self) -> bytes:
+        """Everything up to the end."""
         start = self.at
         self.at = self.end
         return self.data[start : self.end]
 
     def left(self) -> int:
+        """How many bytes are left."""
         return self.end - self.at
 
     def enclose(self, length: int) -> int:

@@ -37,5 +37,5 @@ def encode_binary(data: bytes) -> bytes:
 
 
 def is_topic_name(text: str) -> bool:
-    """Whether this can be a topic to publish to: not empty, no wildcards [MQTT-4.7.1-1] [MQTT-4.7.3-1]."""
+    """Whether this can be a topic to publish to: not empty, no wildcards [MQTT-4.7.0-1] [MQTT-4.7.3-1]."""
     return bool(text) and "+" not in text and "#" not in text

@@ -49,6 +49,7 @@ class SubscriptionOptions:
     retain_handling: int = 0
 
     def encode(self, version: Version) -> bytes:
+        """The options byte; before 5.0 it holds the QoS alone."""
         if not 0 <= self.qos <= 2:
             raise ProtocolError(ReasonCode.PROTOCOL_ERROR, f"a subscription with QoS {self.qos}")
         if not version.has_properties:
@@ -62,16 +63,12 @@ class SubscriptionOptions:
     def decode(cls, options: int, version: Version) -> Self:
         """Refuse reserved bits first [3.1.1: MQTT-3.8.3-4] [5.0: MQTT-3.8.3-5], then impossible values."""
         if options & (0xC0 if version.has_properties else 0xFC):
-            raise MalformedPacket(
-                f"reserved bits in the subscription options 0x{options:02X}", "MQTT-3.8.3-5"
-            )
+            raise MalformedPacket(f"reserved subscription options in 0x{options:02X}", "MQTT-3.8.3-5")
         qos, retain_handling = options & 0x03, options >> 4
         if qos > 2:
             raise ProtocolError(ReasonCode.PROTOCOL_ERROR, "a subscription with QoS 3")
         if retain_handling > 2:
-            raise ProtocolError(
-                ReasonCode.PROTOCOL_ERROR, "a subscription with retain handling 3", "MQTT-3.8.3-4"
-            )
+            raise ProtocolError(ReasonCode.PROTOCOL_ERROR, "a subscription with retain handling 3")
         return cls(qos, bool(options & NO_LOCAL), bool(options & RETAIN_AS_PUBLISHED), retain_handling)
 
 
@@ -104,11 +101,11 @@ class Subscribe:
     type: ClassVar[int] = PacketType.SUBSCRIBE
 
     def encode(self, version: Version) -> bytes:
+        """Every filter with its options."""
         _check_some(len(self.filters), "SUBSCRIBE", "MQTT-3.8.3-2")
         pieces = [_start(self.packet_id, self.properties, self.type, version)]
-        pieces += [
-            encode_utf8(topic_filter) + options.encode(version) for topic_filter, options in self.filters
-        ]
+        for topic_filter, options in self.filters:
+            pieces += (encode_utf8(topic_filter), options.encode(version))
         return join_packet(self.type, REQUEST_FLAGS, b"".join(pieces))
 
     @classmethod
@@ -146,6 +143,7 @@ class Suback:
 
     @classmethod
     def decode(cls, flags: int, body: bytes, version: Version) -> Self:
+        """At least one code, and only those that the version has [MQTT-3.9.3-2]."""
         reader, packet_id, properties = _read_start(body, cls.type, version)
         codes = list(reader.rest())
         allowed = SUBSCRIBED if version.can_say_why else GRANTED | {FAILURE}
@@ -164,6 +162,7 @@ class Unsubscribe:
     type: ClassVar[int] = PacketType.UNSUBSCRIBE
 
     def encode(self, version: Version) -> bytes:
+        """Every filter."""
         _check_some(len(self.filters), "UNSUBSCRIBE", "MQTT-3.10.3-2")
         pieces = [_start(self.packet_id, self.properties, self.type, version)]
         pieces += [encode_utf8(topic_filter) for topic_filter in self.filters]
@@ -171,6 +170,7 @@ class Unsubscribe:
 
     @classmethod
     def decode(cls, flags: int, body: bytes, version: Version) -> Self:
+        """At least one filter [MQTT-3.10.3-2]."""
         reader, packet_id, properties = _read_start(body, cls.type, version)
         _check_some(reader.left(), "UNSUBSCRIBE", "MQTT-3.10.3-2")
         filters: list[str] = []
@@ -190,6 +190,7 @@ class Unsuback:
     type: ClassVar[int] = PacketType.UNSUBACK
 
     def encode(self, version: Version) -> bytes:
+        """The reason codes, in the order of the filters [MQTT-3.11.3-1]."""
         body = _start(self.packet_id, self.properties, self.type, version)
         if version.can_say_why:
             _check_codes(self.reason_codes, UNSUBSCRIBED, "UNSUBACK", "MQTT-3.11.3-2")
@@ -198,6 +199,7 @@ class Unsuback:
 
     @classmethod
     def decode(cls, flags: int, body: bytes, version: Version) -> Self:
+        """At least one code since 5.0, none before."""
         reader, packet_id, properties = _read_start(body, cls.type, version)
         codes: list[int] = []
         if version.can_say_why:

@@ -1,4 +1,4 @@
-"""Variable Byte Integers: seven bits a byte, the lowest first, the top bit says that more follow (5.0: 1.5.5)."""
+"""Variable Byte Integers: seven bits a byte, lowest first; the top bit says that more follow (5.0: 1.5.5)."""
 
 from __future__ import annotations
 
