@@ -46,6 +46,8 @@ from linnet.wire import (
 
 PATIENCE = 10.0  # seconds; far above anything a working broker needs, so that only a broken one meets it
 
+EMPTY = Publish("")
+
 T = TypeVar("T")
 Packet = Any  # any of the fifteen control packets
 
@@ -69,15 +71,20 @@ def address(target: Target) -> tuple[str, int]:
 
 def show(packet: object) -> str:
     """A packet in a few words: only the fields that say something, and not all of a long payload."""
-    if not dataclasses.is_dataclass(packet):
+    if isinstance(packet, Publish):
+        names = ("topic", "payload", "qos", "retain", "dup", "packet_id", "properties")
+        fields = [(name, getattr(packet, name), getattr(EMPTY, name)) for name in names]
+    elif dataclasses.is_dataclass(packet):
+        fields = [
+            (field.name, getattr(packet, field.name), field.default)
+            if field.default_factory is dataclasses.MISSING
+            else (field.name, getattr(packet, field.name), field.default_factory())
+            for field in dataclasses.fields(packet)
+        ]
+    else:
         text = repr(packet)
         return text if len(text) <= 300 else text[:300] + "…"
-    said = []
-    for field in dataclasses.fields(packet):
-        value = getattr(packet, field.name)
-        default = field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
-        if value != default:
-            said.append(f"{field.name}={show(value)}")
+    said = [f"{name}={show(value)}" for name, value, default in fields if value != default]
     return f"{type(packet).__name__}({', '.join(said)})"
 
 
