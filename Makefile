@@ -13,7 +13,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 LISTEN ?= 127.0.0.1:1883
 WORKERS ?= 2
-PYTEST := -m pytest -q -n $(WORKERS)
+PYTEST := -m pytest -q -n $(WORKERS) --dist loadgroup
 
 STAMPS := $(VENV)/.stamps
 SOURCES := $(shell find src -name '*.py' -o -name '*.pxd' -o -name py.typed 2>/dev/null)

@@ -20,7 +20,7 @@ from setuptools import Distribution, Extension, setup
 from setuptools.command.build import build
 from setuptools.command.build_ext import build_ext
 from setuptools.command.build_py import build_py
-from setuptools.errors import BaseError
+from setuptools.errors import BaseError, CCompilerError
 
 SOURCES = Path("src")
 
@@ -76,8 +76,8 @@ def missing_tool() -> str:
         try:
             command.ensure_finalized()
             command.run()
-        except (BaseError, OSError) as error:
-            return f"no working C compiler with Python's headers ({error})"
+        except (BaseError, CCompilerError, OSError):
+            return "there is no working C compiler, or Python's headers are missing"
     return ""
 
 
