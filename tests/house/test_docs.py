@@ -60,7 +60,7 @@ def test_every_setting_is_in_the_reference() -> None:
 
 def setting_names(settings: type) -> list[str]:
     """The names of all settings, looked for in the groups of the table."""
-    found = []
+    found: list[str] = []
     for name, field in getattr(settings, "model_fields", {}).items():
         found += setting_names(field.annotation) if hasattr(field.annotation, "model_fields") else [name]
     assert found, f"{settings} has no settings"
