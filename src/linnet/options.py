@@ -97,9 +97,8 @@ class Option:
     def allowed(self) -> str:
         """What may be written, in words."""
         if self.is_list:
-            return "a list of one or more of " + (
-                _quoted(self.choices, "and") if self.choices else "HOST:PORT or [IPV6]:PORT"
-            )
+            items = "of " + _quoted(self.choices, "and") if self.choices else "HOST:PORT or [IPV6]:PORT"
+            return f"a list of one or more {items}"
         if self.choices:
             return _quoted(self.choices, "or")
         if self.annotation is bool:
@@ -174,8 +173,9 @@ def faults_in(error: ValidationError, options: Mapping[str, Option], sources: Ma
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    close = get_close_matches(name.lower(), known, n=1)
-    return f"; did you mean {close[0]}?" if close else ""
+    names = {one.lower(): one for one in known}
+    close = get_close_matches(name.lower(), names, n=1)
+    return f"; did you mean {names[close[0]]}?" if close else ""
 
 
 def shown(value: object) -> str:

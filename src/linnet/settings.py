@@ -26,6 +26,7 @@ from linnet.options import (
     key_lines,
     option,
     options_of,
+    shown,
 )
 
 KIB: Final = 1024
@@ -253,10 +254,14 @@ class Settings(Network, Protocol, Session, Retained, Limits, Log):
         except ValidationError as error:
             raise SettingsError("\n".join(faults_in(error, OPTIONS, sources))) from None
         self._sources.update((name, sources.get(name, "code")) for name in values)
-        if self.max_output_bytes > self.max_output_bytes_hard:
+        soft, hard = self.max_output_bytes, self.max_output_bytes_hard
+        if soft > hard:
+            places = [
+                sources[name] for name in ("max_output_bytes", "max_output_bytes_hard") if name in sources
+            ]
+            where = f" ({'; '.join(places)})" if places else ""
             raise SettingsError(
-                f"max_output_bytes = {self.max_output_bytes}: allowed is at most max_output_bytes_hard, "
-                f"which is {self.max_output_bytes_hard}"
+                f"max_output_bytes = {soft}: allowed is at most max_output_bytes_hard, which is {hard}{where}"
             )
 
     @property
@@ -281,7 +286,7 @@ class Settings(Network, Protocol, Session, Retained, Limits, Log):
 OPTIONS: Final[Mapping[str, Option]] = MappingProxyType(
     {name: row for group in Settings.__bases__ for name, row in options_of(group).items()}
 )
-GROUPS: Final = MappingProxyType({group.__name__.lower(): group.__doc__ for group in Settings.__bases__})
+GROUPS: Final = MappingProxyType({one.__name__.lower(): one.__doc__ or "" for one in Settings.__bases__})
 
 
 def load(file: Path | None, environ: Mapping[str, str], arguments: Mapping[str, str]) -> Settings:
@@ -294,7 +299,11 @@ def load(file: Path | None, environ: Mapping[str, str], arguments: Mapping[str, 
     faults: list[str] = []
     values: dict[str, object] = {}
     sources: dict[str, str] = {}
-    for given, where in (_in_file(file, faults), _in_environment(environ), _in_arguments(arguments)):
+    for given, where in (
+        _in_file(file, faults),
+        _in_environment(environ, faults),
+        _in_arguments(arguments),
+    ):
         try:
             BaseModel.__init__(Settings.__new__(Settings), **given)  # the fields alone, not how they agree
         except ValidationError as error:
@@ -309,15 +318,18 @@ def load(file: Path | None, environ: Mapping[str, str], arguments: Mapping[str, 
 _Given = tuple[dict[str, object], dict[str, str]]  # the values by name, and where each stood
 
 
-def _in_environment(environ: Mapping[str, str]) -> _Given:
+def _in_environment(environ: Mapping[str, str], faults: list[str]) -> _Given:
+    rows = {row.variable: row for row in OPTIONS.values()}
     values: dict[str, object] = {}
     sources = {}
     for variable, text in environ.items():
-        if variable.startswith(PREFIX) and variable not in OTHER_VARIABLES:
-            name = variable.removeprefix(PREFIX)
-            name = name.lower() if name.isupper() else name
-            values[name] = OPTIONS[name].read(text) if name in OPTIONS else text
-            sources[name] = f"environment variable {variable}"
+        if variable in rows:
+            row = rows[variable]
+            values[row.name] = row.read(text)
+            sources[row.name] = f"environment variable {variable}"
+        elif variable.startswith(PREFIX) and variable not in OTHER_VARIABLES:
+            hint = did_you_mean(variable, [*rows, *OTHER_VARIABLES])
+            faults.append(f"environment variable {variable}: there is no such setting{hint}")
     return values, sources
 
 
@@ -345,17 +357,15 @@ def _in_file(file: Path | None, faults: list[str]) -> _Given:
     sources = {}
     for group, rows in tables.items():
         if group not in GROUPS or not isinstance(rows, dict):
-            faults.append(_misplaced(group, rows) + _place(file, lines, group))
+            faults.append(f"{_misplaced(group, rows)} ({_place(file, lines, group)})")
             continue
         for name, value in rows.items():
+            place = _place(file, lines, group, name)
             if name in OPTIONS and OPTIONS[name].group != group:
-                faults.append(
-                    f"{name}: belongs to [{OPTIONS[name].group}], not [{group}]"
-                    + _place(file, lines, group, name)
-                )
+                faults.append(f"{_misplaced(name, value)}, not [{group}] ({place})")
             else:
                 values[name] = value
-                sources[name] = _place(file, lines, group, name).strip(" ()")
+                sources[name] = place
     return values, sources
 
 
@@ -363,10 +373,10 @@ def _misplaced(key: str, value: object) -> str:
     if key in OPTIONS:
         return f"{key}: belongs to the table [{OPTIONS[key].group}]"
     if key in GROUPS:
-        return f"{key} = {value!r}: allowed is a table [{key}]"
+        return f"{key} = {shown(value)}: allowed is a table [{key}]"
     what = "table" if isinstance(value, dict) else "setting"
     return f"{key}: there is no such {what}{did_you_mean(key, [*GROUPS, *OPTIONS])}"
 
 
 def _place(file: Path, lines: Mapping[tuple[str, ...], int], *key: str) -> str:
-    return f" ({file}, line {lines[key]})" if key in lines else f" ({file})"
+    return f"{file}, line {lines[key]}" if key in lines else str(file)
