@@ -34,10 +34,10 @@ build: $(STAMPS)/compiled ## make .venv and install the compiled package into it
 test: lint types test-interpreted test-compiled ## lint, types, the whole suite interpreted and compiled
 
 test-interpreted: system-packages $(STAMPS)/tools ## the suite on the sources as they are
-	PYTHONPATH=src LINNET_FORM=interpreted $(BIN)/python $(PYTEST) --ignore=tests/packaging $(ARGS)
+	PYTHONPATH=src TESTED_FORM=interpreted $(BIN)/python $(PYTEST) --ignore=tests/packaging $(ARGS)
 
 test-compiled: system-packages $(STAMPS)/tools $(STAMPS)/compiled ## the suite on the compiled package in .venv
-	env -u PYTHONPATH LINNET_FORM=compiled $(BIN)/python $(PYTEST) $(ARGS)
+	env -u PYTHONPATH TESTED_FORM=compiled $(BIN)/python $(PYTEST) $(ARGS)
 
 test-other-pythons: ## the fast part of the compiled suite on every other supported CPython found here
 	@.ci/other-pythons "$(PYTHON)"
