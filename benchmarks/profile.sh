@@ -51,7 +51,11 @@ perf=$!
 # shellcheck disable=SC2086
 load $load
 kill -INT "$perf" && wait "$perf" || true
-perf report -i "$out/perf" --stdio --no-children --sort symbol --percent-limit 0.8 2>/dev/null | grep -v '^#' | grep . || true
+for sort in dso dso,symbol; do
+  perf report -i "$out/perf" --stdio --no-children --sort $sort --percent-limit 0.8 2>/dev/null |
+    sed -n '/^[^#]/s/ *\(- *\)*$//p'
+  echo
+done
 
 if command -v strace >/dev/null; then
   echo "system calls of a load of 20,000 messages at most:"
