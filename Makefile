@@ -63,14 +63,16 @@ wheel: $(STAMPS)/tools ## a wheel and an sdist in dist/
 	$(BIN)/python -m build --no-isolation --sdist --wheel
 
 system-packages: ## other people's brokers and clients, for the interop tests
-	@.ci/system-packages
+	@.ci/system-packages test
 
 clean: ## delete .venv and everything that was built
 	rm -rf $(VENV) build dist src/*.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(STAMPS)/venv:
-	@test -n "$(PYTHON)" || { echo "linnet needs CPython 3.11 or newer: none found. Install one, or say make PYTHON=/path/to/python3"; exit 1; }
+	@test -n "$(PYTHON)" || { \
+		echo "linnet needs CPython 3.11 or newer: none found. Install one, or say make PYTHON=/path/to/python3"; exit 1; }
+	@.ci/system-packages build "$(PYTHON)"
 	@test -x $(BIN)/pip || "$(PYTHON)" -m venv $(VENV) || { rm -rf $(VENV); \
 		echo "$(PYTHON) cannot make a virtual environment. On Debian: apt-get install python3-venv"; exit 1; }
 	@mkdir -p $(STAMPS) && touch $@
