@@ -78,6 +78,7 @@ class Option:
 
     @property
     def variable(self) -> str:
+        """The environment variable that sets it."""
         return PREFIX + self.name.upper()
 
     @property
@@ -87,10 +88,12 @@ class Option:
 
     @property
     def is_list(self) -> bool:
+        """Whether it holds several values."""
         return get_origin(self.annotation) is tuple
 
     @property
     def choices(self) -> tuple[str, ...]:
+        """The words that may be chosen from, if it is a choice."""
         return get_args(self.item) if get_origin(self.item) is Literal else ()
 
     @property
@@ -173,6 +176,7 @@ def faults_in(error: ValidationError, options: Mapping[str, Option], sources: Ma
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """A question that names the known name most like this one, or nothing."""
     names = {one.lower(): one for one in known}
     close = get_close_matches(name.lower(), names, n=1)
     return f"; did you mean {names[close[0]]}?" if close else ""

@@ -1,0 +1,127 @@
+"""`linnet serve`: run a broker until a signal asks it to stop."""
+
+from __future__ import annotations
+
+import os
+import sys
+from argparse import ArgumentParser, Namespace
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from linnet.cli import common
+from linnet.errors import SettingsError
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
+
+    from linnet.server import Broker
+    from linnet.settings import Settings
+
+
+def add_to(verbs: Any) -> None:
+    """Make `serve` one of the verbs."""
+    verb: ArgumentParser = verbs.add_parser(
+        "serve", help="run a broker", description=__doc__, allow_abbrev=False
+    )
+    common.add_settings_options(verb)
+    verb.set_defaults(run=run)
+
+
+def run(arguments: Namespace) -> int:
+    """Run a broker on the event loop that the settings choose."""
+    settings = common.settings_in_force(arguments)
+    loop_name = event_loop(settings.event_loop)
+
+    import asyncio
+
+    from linnet.cli import logs
+
+    logs.configure(settings.log_level, settings.log_format)
+    with asyncio.Runner(loop_factory=_loop_factory(loop_name)) as runner:
+        return runner.run(_serve(settings, loop_name))
+
+
+def uvloop_is_installed() -> bool:
+    """Whether uvloop can be imported, without importing it."""
+    return find_spec("uvloop") is not None
+
+
+def event_loop(wanted: str) -> str:
+    """The event loop that the setting chooses here: "asyncio" or "uvloop"."""
+    if wanted == "auto":
+        return "uvloop" if uvloop_is_installed() else "asyncio"
+    if wanted == "uvloop" and not uvloop_is_installed():
+        raise SettingsError('event_loop = "uvloop": uvloop is not installed; allowed is "auto" or "asyncio"')
+    return wanted
+
+
+def _loop_factory(name: str) -> Callable[[], asyncio.AbstractEventLoop]:
+    if name == "uvloop":
+        import uvloop
+
+        factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+        return factory
+    import asyncio
+
+    return asyncio.new_event_loop
+
+
+async def _serve(settings: Settings, loop_name: str) -> int:
+    from linnet.server import Broker
+
+    stop_wanted = _stop_on_signals()
+    broker = Broker(settings)
+    try:
+        await broker.start()
+    except OSError as error:
+        print(f"linnet: cannot listen on {', '.join(settings.listen)}: {_reason(error)}", file=sys.stderr)
+        return 1
+    try:
+        _announce(broker, loop_name)
+        await stop_wanted.wait()
+    finally:
+        await broker.stop()
+    return 0
+
+
+def _stop_on_signals() -> asyncio.Event:
+    """An event that the first SIGINT or SIGTERM sets; the second one ends the process at once."""
+    import asyncio
+    import signal
+
+    loop = asyncio.get_running_loop()
+    wanted = asyncio.Event()
+    signals = (signal.SIGINT, signal.SIGTERM)
+
+    def stop() -> None:
+        wanted.set()
+        for one in signals:
+            loop.remove_signal_handler(one)
+            signal.signal(one, signal.SIG_DFL)
+
+    for one in signals:
+        loop.add_signal_handler(one, stop)
+    return wanted
+
+
+def _announce(broker: Broker, loop_name: str) -> None:
+    import linnet
+
+    form = "compiled" if linnet.compiled else "interpreted"
+    urls = " ".join(f"mqtt://{_bracketed(host)}:{port}" for host, port in broker.addresses)
+    print(f"linnet {linnet.__version__} listening on {urls} ({form}, {loop_name})")
+    host, port = broker.addresses[0]
+    reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    print(f"try: mosquitto_sub -h {reachable} -p {port} -t '#' -v", flush=True)
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _reason(error: OSError) -> str:
+    """Why a socket could not be opened, in few words."""
+    if error.errno and error.errno > 0:
+        return os.strerror(error.errno).lower()
+    return (error.strerror or str(error)).lower()  # a name that could not be resolved has a negative number

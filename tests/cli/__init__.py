@@ -1,0 +1,1 @@
+"""The `linnet` command, run as its users run it."""
