@@ -1,4 +1,7 @@
-"""The test peer against Mosquitto: what our tests believe MQTT to be, another broker believes too."""
+"""The test peer against Mosquitto: what our tests believe MQTT to be, another broker believes too.
+
+The same sentences hold for our own broker, so that each is a second opinion on the other.
+"""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -20,6 +23,7 @@ from linnet.wire import (
     Version,
     Will,
 )
+from tests.conftest import MakeBroker
 from tests.interop.tools import mosquitto
 from tests.peer import Peer
 
@@ -27,8 +31,11 @@ pytestmark = pytest.mark.interop
 VERSIONS = pytest.mark.parametrize("version", [V3_1, V3_1_1, V5], ids=lambda version: f"MQTT {version.name}")
 
 
-@pytest.fixture
-async def port(tmp_path: Path) -> AsyncIterator[int]:
+@pytest.fixture(params=["mosquitto", "linnet"])
+async def port(request: pytest.FixtureRequest, make_broker: MakeBroker, tmp_path: Path) -> AsyncIterator[int]:
+    if request.param == "linnet":
+        yield (await make_broker()).port
+        return
     async with mosquitto(tmp_path) as port:
         yield port
 
