@@ -148,6 +148,7 @@ def test_a_settings_error_is_a_linnet_error() -> None:
         ("0.0.0.0:0", ("0.0.0.0", 0)),
         ("broker.example-1.org:65535", ("broker.example-1.org", 65535)),
         ("localhost:1", ("localhost", 1)),
+        ("docker_host.:1", ("docker_host.", 1)),
         ("[::1]:1883", ("::1", 1883)),
         ("[::]:0", ("::", 0)),
         ("[fe80::1%eth0]:1883", ("fe80::1%eth0", 1883)),
@@ -162,7 +163,7 @@ def test_an_address_is_split_into_host_and_port(address: str, parts: tuple[str, 
     "address",
     (
         "|1883|:1883|localhost|localhost:|localhost:65536|localhost:-1|localhost:1e3|localhost:１８８３|"
-        "::1:1883|[::g]:1|[]:1|[::1]|a b:1|-a:1|mqtt://localhost:1883"
+        "::1:1883|[::g]:1|[]:1|[::1]|a b:1|-a:1|a..b:1|.:1|mqtt://localhost:1883"
     ).split("|"),
 )
 def test_what_is_no_address_is_refused(address: str) -> None:

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Final, Literal, get_args, get_origin
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError
 
 PREFIX: Final = "LINNET_"
+LABEL: Final = r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"  # of a host name
 TEXT: Final = r"^[^\x00-\x1f\x7f]*$"  # no control characters
 
 
@@ -29,7 +30,7 @@ def host_and_port(address: str) -> tuple[str, int]:
             return str(IPv6Address(host[1:-1])), int(port)
         except ValueError:
             raise ValueError("in the brackets stands no IPv6 address") from None
-    if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9.])?", host):
+    if not re.fullmatch(rf"{LABEL}(\.{LABEL})*\.?", host):
         raise ValueError("the host is a name or an address, an IPv6 address in brackets")
     return host, int(port)
 

@@ -1,9 +1,7 @@
 """Log lines: readable text, or one JSON object each."""
 
-import io
 import json
 import logging
-import sys
 from collections.abc import Iterator
 from datetime import datetime
 
@@ -12,26 +10,23 @@ import pytest
 from linnet.cli import logs
 
 
-@pytest.fixture
-def stderr(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
-    """Standard error, while the root logger is ours to configure."""
+@pytest.fixture(autouse=True)
+def root_logger_as_it_was() -> Iterator[None]:
+    """What a test configures ends with it."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
-    root.handlers.clear()  # so that configuring anew does not close pytest's
-    stream = io.StringIO()
-    monkeypatch.setattr(sys, "stderr", stream)
-    yield stream
+    yield
     root.handlers[:] = handlers
     root.setLevel(level)
 
 
-def test_text_lines_carry_time_level_name_and_message(stderr: io.StringIO) -> None:
+def test_text_lines_carry_time_level_name_and_message(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure("info", "text")
     logging.getLogger("linnet.net").info("listening on %s", "[::1]:1883")
-    assert stderr.getvalue().endswith(" INFO linnet.net: listening on [::1]:1883\n")
+    assert capsys.readouterr().err.endswith(" INFO linnet.net: listening on [::1]:1883\n")
 
 
-def test_json_lines_are_one_object_each_even_with_an_exception(stderr: io.StringIO) -> None:
+def test_json_lines_are_one_object_each_even_with_an_exception(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure("debug", "json")
     logger = logging.getLogger("linnet.server")
     logger.debug('two\nlines and "quotes" ü')
@@ -39,7 +34,7 @@ def test_json_lines_are_one_object_each_even_with_an_exception(stderr: io.String
         raise OSError("out of sockets")
     except OSError:
         logger.exception("no %d", 1)
-    first, second = (json.loads(line) for line in stderr.getvalue().splitlines())
+    first, second = (json.loads(line) for line in capsys.readouterr().err.splitlines())
     assert first["message"] == 'two\nlines and "quotes" ü'
     assert (first["level"], first["logger"]) == ("debug", "linnet.server")
     assert datetime.fromisoformat(first["time"]).tzinfo is not None
@@ -48,9 +43,11 @@ def test_json_lines_are_one_object_each_even_with_an_exception(stderr: io.String
 
 
 @pytest.mark.parametrize(("level", "count"), [("debug", 4), ("info", 3), ("warning", 2), ("error", 1)])
-def test_less_important_lines_are_left_out(stderr: io.StringIO, level: str, count: int) -> None:
+def test_less_important_lines_are_left_out(
+    capsys: pytest.CaptureFixture[str], level: str, count: int
+) -> None:
     logs.configure(level, "text")
     logger = logging.getLogger("linnet")
     for write in (logger.debug, logger.info, logger.warning, logger.error):
         write("x")
-    assert len(stderr.getvalue().splitlines()) == count
+    assert len(capsys.readouterr().err.splitlines()) == count

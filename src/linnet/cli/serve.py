@@ -75,7 +75,7 @@ async def _serve(settings: Settings, loop_name: str) -> int:
     try:
         await broker.start()
     except OSError as error:
-        print(f"linnet: cannot listen on {', '.join(settings.listen)}: {_reason(error)}", file=sys.stderr)
+        print(f"linnet: cannot listen on {', '.join(settings.listen)}: {reason(error)}", file=sys.stderr)
         return 1
     try:
         _announce(broker, loop_name)
@@ -120,7 +120,7 @@ def _bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def _reason(error: OSError) -> str:
+def reason(error: OSError) -> str:
     """Why a socket could not be opened, in few words."""
     if error.errno and error.errno > 0:
         return os.strerror(error.errno).lower()
