@@ -13,7 +13,7 @@ from linnet.wire.connect import NEVER, Connack, Connect, Will
 from linnet.wire.control import Auth, Disconnect, Pingreq, Pingresp
 from linnet.wire.frames import FrameReader
 from linnet.wire.header import PacketType, check_first_byte
-from linnet.wire.properties import NO_PROPERTIES, WILL, Properties
+from linnet.wire.properties import WILL, Properties
 from linnet.wire.publish import Message, Publish
 from linnet.wire.reader import Reader
 from linnet.wire.strings import decode_utf8, encode_binary, encode_utf8, is_topic_name
@@ -23,7 +23,6 @@ from linnet.wire.version import V3_1, V3_1_1, V5, VERSIONS, Version
 
 __all__ = [
     "NEVER",
-    "NO_PROPERTIES",
     "PACKETS",
     "V3_1",
     "V3_1_1",

@@ -7,7 +7,7 @@ from typing import ClassVar, Self
 
 from linnet.errors import ReasonCode
 from linnet.wire.header import REQUEST_FLAGS, PacketType, check_reason, join_packet
-from linnet.wire.properties import NO_PROPERTIES, Properties
+from linnet.wire.properties import Properties
 from linnet.wire.reader import Reader
 from linnet.wire.version import Version
 
@@ -57,7 +57,7 @@ class Ack:
         """Any legal length: the reason code may be left out, and the properties with or without it."""
         reader = Reader(body)
         packet_id = reader.packet_id()
-        code, properties = int(ReasonCode.SUCCESS), NO_PROPERTIES
+        code, properties = int(ReasonCode.SUCCESS), Properties()
         if version.can_say_why and reader.left():
             code = reader.byte()
             check_reason(code, cls.allowed, cls.__name__, cls.clause)

@@ -10,7 +10,7 @@ from typing import ClassVar, Self
 
 from linnet.errors import MalformedPacket, ProtocolError, ReasonCode
 from linnet.wire.header import PacketType, check_reason, join_packet
-from linnet.wire.properties import NO_PROPERTIES, WILL, Properties
+from linnet.wire.properties import WILL, Properties
 from linnet.wire.reader import Reader
 from linnet.wire.strings import encode_binary, encode_utf8, is_topic_name
 from linnet.wire.version import V5, VERSIONS, Version
@@ -45,7 +45,7 @@ class Will:
     @classmethod
     def decode(cls, reader: Reader, qos: int, retain: bool, version: Version) -> Self:
         """The fields of the will, after the client identifier; QoS and retain stood in the connect flags."""
-        properties = Properties.decode(reader, WILL) if version.has_properties else NO_PROPERTIES
+        properties = Properties.decode(reader, WILL) if version.has_properties else Properties()
         will = cls(reader.string(), reader.binary(), qos, retain, properties)
         will._check_topic()
         return will
@@ -120,10 +120,8 @@ class Connect:
         if version.has_properties:
             packet.properties = Properties.decode(reader, cls.type)
             _check_authentication(packet.properties)
-        elif packet.clean_start:
-            packet.properties = NO_PROPERTIES
-        else:
-            packet.properties = Properties(session_expiry_interval=NEVER)
+        elif not packet.clean_start:
+            packet.properties.session_expiry_interval = NEVER
         packet.client_id = reader.string()
         if flags & WILL_FLAG:
             qos, retain = flags >> WILL_QOS_SHIFT & 3, bool(flags & WILL_RETAIN_FLAG)
@@ -259,7 +257,7 @@ class Connack:
         reader = Reader(body)
         acknowledge = reader.byte()
         code = reader.byte()
-        properties = NO_PROPERTIES
+        properties = Properties()
         if version.can_say_why:
             check_reason(code, CONNACK_REASONS, "CONNACK", "MQTT-3.2.2-8")
             properties = Properties.decode(reader, cls.type)

@@ -7,7 +7,7 @@ from typing import ClassVar, Self
 
 from linnet.errors import MalformedPacket, ProtocolError, ReasonCode
 from linnet.wire.header import PacketType, check_reason, join_packet
-from linnet.wire.properties import NO_PROPERTIES, Properties
+from linnet.wire.properties import Properties
 from linnet.wire.reader import Reader
 from linnet.wire.version import Version
 
@@ -108,7 +108,7 @@ class Disconnect:
     def decode(cls, flags: int, body: bytes, version: Version, from_client: bool | None = True) -> Self:
         """Decode what that side may send (None: what either may)."""
         reader = Reader(body)
-        packet = cls(properties=NO_PROPERTIES)
+        packet = cls()
         if version.can_say_why and reader.left():
             packet.reason_code = reader.byte()
             packet._check_code(from_client)
@@ -161,7 +161,7 @@ class Auth:
     def decode(cls, flags: int, body: bytes, version: Version, from_client: bool | None = True) -> Self:
         """Decode what that side may send (None: what either may)."""
         reader = Reader(body)
-        packet = cls(properties=NO_PROPERTIES)
+        packet = cls()
         if reader.left():
             packet.reason_code = reader.byte()
             packet.properties = Properties.decode(reader, cls.type)

@@ -197,15 +197,12 @@ class Properties:
 
     @classmethod
     def decode(cls, reader: Reader, packet_type: int) -> Properties:
-        """Read the length and exactly that many bytes.
-
-        Where there are none, the answer is `NO_PROPERTIES`, which all share: it is for reading only.
-        """
+        """Read the length and exactly that many bytes."""
+        properties = cls()
         length = reader.varint()
         if not length:
-            return NO_PROPERTIES
+            return properties
         outer = reader.enclose(length)
-        properties = cls()
         seen = 0
         while reader.at < reader.end:
             identifier = reader.varint()
@@ -229,6 +226,3 @@ class Properties:
 
 def _twice(row: PropertyType) -> ProtocolError:
     return ProtocolError(ReasonCode.PROTOCOL_ERROR, f"{row} is there twice")
-
-
-NO_PROPERTIES = Properties()

@@ -7,7 +7,7 @@ from typing import ClassVar, Self
 
 from linnet.errors import MalformedPacket, ProtocolError, ReasonCode
 from linnet.wire.header import REQUEST_FLAGS, PacketType, check_reason, join_packet
-from linnet.wire.properties import NO_PROPERTIES, Properties
+from linnet.wire.properties import Properties
 from linnet.wire.reader import Reader
 from linnet.wire.strings import encode_utf8
 from linnet.wire.version import Version
@@ -81,7 +81,7 @@ def _start(packet_id: int, properties: Properties, packet_type: int, version: Ve
 def _read_start(body: bytes, packet_type: int, version: Version) -> tuple[Reader, int, Properties]:
     reader = Reader(body)
     packet_id = reader.packet_id()
-    properties = Properties.decode(reader, packet_type) if version.has_properties else NO_PROPERTIES
+    properties = Properties.decode(reader, packet_type) if version.has_properties else Properties()
     return reader, packet_id, properties
 
 
