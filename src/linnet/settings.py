@@ -23,11 +23,14 @@ from linnet.options import (
     Versions,
     did_you_mean,
     faults_in,
+    host_and_port,
     key_lines,
     option,
     options_of,
     shown,
 )
+
+__all__ = ["GROUPS", "OPTIONS", "Settings", "host_and_port", "load"]
 
 KIB: Final = 1024
 MIB: Final = 1024 * 1024
@@ -77,9 +80,7 @@ class Network(Group):
 class Protocol(Group):
     """What of MQTT is offered, and how large its parts may be."""
 
-    versions: Versions = option(
-        ("3.1", "3.1.1", "5.0"), "Versions of MQTT that clients may speak.", min_length=1
-    )
+    versions: Versions = option(("3.1", "3.1.1", "5.0"), "Versions of MQTT that clients may speak.", min_length=1)
     max_qos: int = option(
         2, "Highest QoS that clients may publish with, and that subscriptions are granted.", bounds=(0, 2)
     )
@@ -114,16 +115,12 @@ class Protocol(Group):
         "bytes",
         (16, LARGEST_PACKET),
     )
-    topic_alias_maximum: int = option(
-        16, "Topic aliases that a client may set; 0 offers none.", "aliases", U16
-    )
+    topic_alias_maximum: int = option(16, "Topic aliases that a client may set; 0 offers none.", "aliases", U16)
     topic_alias_maximum_out: int = option(
         16, "Topic aliases used towards a client, never more than it allows; 0 uses none.", "aliases", U16
     )
     max_user_properties: int = option(100, "User properties in one packet.", "properties", COUNT_OR_NONE)
-    max_properties_size: int = option(
-        64 * KIB, "Size of all properties of one packet.", "bytes", (0, LARGEST_PACKET)
-    )
+    max_properties_size: int = option(64 * KIB, "Size of all properties of one packet.", "bytes", (0, LARGEST_PACKET))
     max_topic_bytes: int = option(4096, "Length of a topic name or filter in UTF-8.", "bytes", (1, 65535))
     max_topic_levels: int = option(128, "Levels of a topic name or filter.", "levels", (1, 65535))
     max_client_id_bytes: int = option(256, "Length of a client identifier in UTF-8.", "bytes", (1, 65535))
@@ -181,12 +178,8 @@ class Session(Group):
     )
     queue_qos0: bool = option(False, "Whether QoS 0 messages wait for a client without connection too.")
     max_subscriptions_per_client: int = option(10_000, "Subscriptions of one client.", "subscriptions", COUNT)
-    max_subscriptions: int = option(
-        1_000_000, "Subscriptions of all clients together.", "subscriptions", COUNT
-    )
-    max_filters_per_packet: int = option(
-        1000, "Topic filters in one SUBSCRIBE or UNSUBSCRIBE.", "filters", COUNT
-    )
+    max_subscriptions: int = option(1_000_000, "Subscriptions of all clients together.", "subscriptions", COUNT)
+    max_filters_per_packet: int = option(1000, "Topic filters in one SUBSCRIBE or UNSUBSCRIBE.", "filters", COUNT)
 
 
 class Retained(Group):
@@ -222,9 +215,7 @@ class Limits(Group):
     max_output_bytes_hard: int = option(
         8 * MIB, "Unsent bytes of a connection beyond which it is closed.", "bytes", BYTES
     )
-    max_routes: int = option(
-        100_000, "Topics whose subscribers are remembered between messages.", "topics", COUNT
-    )
+    max_routes: int = option(100_000, "Topics whose subscribers are remembered between messages.", "topics", COUNT)
     read_budget: int = option(
         500, "Packets of one connection handled before the others get their turn.", "packets", COUNT
     )
@@ -236,9 +227,7 @@ class Log(Group):
     log_level: Literal["debug", "info", "warning", "error"] = option(
         "info", "Least important messages that are logged."
     )
-    log_format: Literal["text", "json"] = option(
-        "text", "Log lines for people (text) or for programs (json)."
-    )
+    log_format: Literal["text", "json"] = option("text", "Log lines for people (text) or for programs (json).")
 
 
 class Settings(Network, Protocol, Session, Retained, Limits, Log):
@@ -256,9 +245,7 @@ class Settings(Network, Protocol, Session, Retained, Limits, Log):
         self._sources.update((name, sources.get(name, "code")) for name in values)
         soft, hard = self.max_output_bytes, self.max_output_bytes_hard
         if soft > hard:
-            places = [
-                sources[name] for name in ("max_output_bytes", "max_output_bytes_hard") if name in sources
-            ]
+            places = [sources[name] for name in ("max_output_bytes", "max_output_bytes_hard") if name in sources]
             where = f" ({'; '.join(places)})" if places else ""
             raise SettingsError(
                 f"max_output_bytes = {soft}: allowed is at most max_output_bytes_hard, which is {hard}{where}"
@@ -277,9 +264,7 @@ class Settings(Network, Protocol, Session, Retained, Limits, Log):
 
     def __repr_args__(self) -> Iterator[tuple[str, object]]:
         """What differs from the defaults, which is what a reader wants to know."""
-        return (
-            (name, getattr(self, name)) for name, row in OPTIONS.items() if getattr(self, name) != row.default
-        )
+        return ((name, getattr(self, name)) for name, row in OPTIONS.items() if getattr(self, name) != row.default)
 
 
 # Known once Settings is made, used when one is.
