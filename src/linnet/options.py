@@ -137,10 +137,7 @@ def options_of(group: type[BaseModel]) -> dict[str, Option]:
     for name, field in group.model_fields.items():
         extra: Any = field.json_schema_extra
         limits = {
-            key: getattr(one, key)
-            for one in field.metadata
-            for key in ("ge", "le", "max_length")
-            if hasattr(one, key)
+            key: getattr(one, key) for one in field.metadata for key in ("ge", "le", "max_length") if hasattr(one, key)
         }
         rows[name] = Option(
             name=name,
@@ -168,9 +165,7 @@ def faults_in(error: ValidationError, options: Mapping[str, Option], sources: Ma
             lines.append((name, f"{name}: there is no such setting{did_you_mean(name, options)}{where}"))
         elif len(one["loc"]) > 1 or name not in items:  # a list with bad items need not be blamed too
             why = f"; {one['ctx']['error']}" if one["type"] == "value_error" else ""
-            lines.append(
-                (name, f"{name} = {shown(one['input'])}: allowed is {options[name].allowed}{why}{where}")
-            )
+            lines.append((name, f"{name} = {shown(one['input'])}: allowed is {options[name].allowed}{why}{where}"))
     order = list(options)
     lines.sort(key=lambda line: order.index(line[0]) if line[0] in options else len(order))
     return [text for _, text in lines]

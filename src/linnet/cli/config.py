@@ -30,12 +30,8 @@ def add_to(verbs: Any) -> None:
     text = "print every setting there is, with its default and bounds"
     kind = kinds.add_parser("reference", help=text, description=text, allow_abbrev=False)
     form = kind.add_mutually_exclusive_group()
-    form.add_argument(
-        "--toml", action="store_true", help="print a TOML file with all defaults instead of Markdown"
-    )
-    form.add_argument(
-        "--into", metavar="FILE", type=Path, help="renew the reference inside this Markdown file"
-    )
+    form.add_argument("--toml", action="store_true", help="print a TOML file with all defaults instead of Markdown")
+    form.add_argument("--into", metavar="FILE", type=Path, help="renew the reference inside this Markdown file")
     kind.set_defaults(run=reference)
 
 

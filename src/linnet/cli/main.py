@@ -35,9 +35,7 @@ def version() -> str:
 def parser() -> ArgumentParser:
     """The grammar of the command line."""
     top = ArgumentParser(prog="linnet", description="An MQTT 3.1, 3.1.1 and 5.0 broker.", allow_abbrev=False)
-    top.add_argument(
-        "--version", action=_Version, nargs=0, help="print the version and which form runs, and exit"
-    )
+    top.add_argument("--version", action=_Version, nargs=0, help="print the version and which form runs, and exit")
     verbs = top.add_subparsers(title="verbs", metavar="VERB", required=True)
     for verb in VERBS:
         verb.add_to(verbs)

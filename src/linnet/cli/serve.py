@@ -21,9 +21,7 @@ if TYPE_CHECKING:
 
 def add_to(verbs: Any) -> None:
     """Make `serve` one of the verbs."""
-    verb: ArgumentParser = verbs.add_parser(
-        "serve", help="run a broker", description=__doc__, allow_abbrev=False
-    )
+    verb: ArgumentParser = verbs.add_parser("serve", help="run a broker", description=__doc__, allow_abbrev=False)
     common.add_settings_options(verb)
     verb.set_defaults(run=run)
 

@@ -144,9 +144,7 @@ class Auth:
     from_client_allowed: ClassVar[frozenset[int]] = frozenset(
         {ReasonCode.CONTINUE_AUTHENTICATION, ReasonCode.REAUTHENTICATE}
     )
-    from_server_allowed: ClassVar[frozenset[int]] = frozenset(
-        {ReasonCode.SUCCESS, ReasonCode.CONTINUE_AUTHENTICATION}
-    )
+    from_server_allowed: ClassVar[frozenset[int]] = frozenset({ReasonCode.SUCCESS, ReasonCode.CONTINUE_AUTHENTICATION})
 
     def encode(self, version: Version) -> bytes:
         """Empty for a success with nothing to say, else the reason code and the properties."""

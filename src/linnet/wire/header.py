@@ -32,12 +32,8 @@ class PacketType(IntEnum):
 DUP = 0x08
 REQUEST_FLAGS = 0x02  # what was QoS 1 in 3.1 is a fixed value since 3.1.1
 REQUESTS = frozenset({PacketType.PUBREL, PacketType.SUBSCRIBE, PacketType.UNSUBSCRIBE})
-ONLY_FROM_SERVER = frozenset(
-    {PacketType.CONNACK, PacketType.SUBACK, PacketType.UNSUBACK, PacketType.PINGRESP}
-)
-ONLY_FROM_CLIENT = frozenset(
-    {PacketType.CONNECT, PacketType.SUBSCRIBE, PacketType.UNSUBSCRIBE, PacketType.PINGREQ}
-)
+ONLY_FROM_SERVER = frozenset({PacketType.CONNACK, PacketType.SUBACK, PacketType.UNSUBACK, PacketType.PINGRESP})
+ONLY_FROM_CLIENT = frozenset({PacketType.CONNECT, PacketType.SUBSCRIBE, PacketType.UNSUBSCRIBE, PacketType.PINGREQ})
 
 
 def join_packet(packet_type: int, flags: int, body: bytes) -> bytes:
@@ -54,9 +50,7 @@ def check_first_byte(first: int, version: Version, from_client: bool | None = No
     packet_type = first >> 4
     flags = first & 0x0F
     if packet_type == 0 or (packet_type == PacketType.AUTH and not version.can_say_why):
-        raise MalformedPacket(
-            f"there is no packet of type {packet_type} in MQTT {version.name}", "MQTT-2.1.2-1"
-        )
+        raise MalformedPacket(f"there is no packet of type {packet_type} in MQTT {version.name}", "MQTT-2.1.2-1")
     if packet_type != PacketType.PUBLISH:
         expected = REQUEST_FLAGS if packet_type in REQUESTS else 0
         may_repeat = version.requests_may_be_duplicates and expected == REQUEST_FLAGS

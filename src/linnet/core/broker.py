@@ -1,0 +1,217 @@
+"""The broker's core: who is here.
+
+It knows every connection and every session, opens and ends them, and runs what is due. It neither reads nor writes a
+socket, asks no clock and logs nothing: every entry is given the time `now`, in monotonic seconds.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from linnet.core.deadlines import Deadlines
+from linnet.core.limits import Limits
+from linnet.core.outbox import Outbox
+from linnet.core.ports import Cluster, Hooks, Observer, Store, is_overridden
+from linnet.core.receiver import Receiver
+from linnet.core.replay import Replay
+from linnet.core.retained import Retained
+from linnet.core.router import Router
+from linnet.core.sender import Sender
+from linnet.core.session import NEVER_EXPIRES, Session
+from linnet.core.subscriptions import Subscription
+from linnet.core.topics import TopicRules
+from linnet.core.wills import Wills
+from linnet.errors import ProtocolError, ReasonCode
+from linnet.wire.publish import Message
+
+if TYPE_CHECKING:
+    from linnet.core.server_connection import ServerConnection
+
+SWEEP_INTERVAL = 30.0  # seconds between looks for expired retained messages
+SEND_AT_SUBSCRIBE = 0
+SEND_IF_NEW = 1
+
+
+class BrokerCore:
+    """Everything that a broker is, but for the sockets."""
+
+    __slots__ = (
+        "cluster",
+        "connections",
+        "deadlines",
+        "hooks",
+        "limits",
+        "marked",
+        "moved_to",
+        "new_client_id",
+        "observers",
+        "publish_hook",
+        "replaying",
+        "router",
+        "sessions",
+        "store",
+        "wills",
+    )
+
+    def __init__(
+        self,
+        limits: Limits,
+        new_client_id: Callable[[], str],
+        hooks: Hooks | None = None,
+        observers: tuple[Observer, ...] = (),
+        store: Store | None = None,
+        cluster: Cluster | None = None,
+    ) -> None:
+        self.limits = limits
+        self.new_client_id = new_client_id
+        self.hooks = hooks or Hooks()
+        self.observers = (*observers, self.hooks)
+        self.store = store or Store()
+        self.cluster = cluster or Cluster()
+        self.publish_hook = self.hooks.publishing if is_overridden(self.hooks, Hooks, "publishing") else None
+        rules = TopicRules(limits.max_topic_bytes, limits.max_topic_levels, limits.refuse_control_characters)
+        retained = Retained(limits.max_retained, limits.max_retained_bytes, limits.max_retained_payload)
+        self.router = Router(rules, retained, limits.max_routes, limits.overlap == "merge")
+        self.sessions: dict[str, Session] = {}
+        self.connections: dict[ServerConnection, None] = {}
+        self.deadlines = Deadlines()
+        self.wills = Wills(self.deadlines, self.publish)
+        self.marked: list[Outbox] = []  # outboxes with something to write in this turn
+        self.replaying: dict[Session, None] = {}  # sessions with retained messages still to be sent
+        self.moved_to: tuple[ReasonCode, str] | None = None  # where clients are told to go instead
+
+    def __repr__(self) -> str:
+        return f"<BrokerCore {len(self.connections)} connections, {len(self.sessions)} sessions>"
+
+    def start(self, now: float) -> None:
+        """Begin what has to be done again and again."""
+        self.deadlines.at(now + SWEEP_INTERVAL, self.sweep)
+
+    def sweep(self, now: float) -> None:
+        """Drop retained messages that expired without being asked for."""
+        self.router.retained.sweep(now)
+        self.deadlines.at(now + SWEEP_INTERVAL, self.sweep)
+
+    def publish(self, message: Message, now: float) -> int:
+        """Publish a message that does not come from a connection; to how many it went."""
+        route = self.router.find(message.topic_name)
+        if message.retain:
+            self.keep(message)
+        return self.router.publish(message, route, now)
+
+    def keep(self, message: Message) -> bool:
+        """Retain a message, or delete what is retained; False when there is no room."""
+        retained = self.router.retained
+        if not retained.admits(message):
+            return False
+        retained.keep(message)
+        self.store.retained(message.topic_name, message if message.size() else None)
+        return True
+
+    def open(self, client_id: str, clean_start: bool, now: float) -> tuple[Session, bool]:
+        """The session of a client that connects, and whether it was there before [MQTT-3.1.2-4, -5, -6].
+
+        Another connection with this client id is closed first [MQTT-3.1.4-3]. Raises ProtocolError 0x97 when there
+        are too many sessions.
+        """
+        old = self.sessions.get(client_id)
+        if old is not None and old.connection is not None:
+            old.connection.close(ReasonCode.SESSION_TAKEN_OVER, "another connection has this client id", now)
+            old = self.sessions.get(client_id)
+        if old is not None and clean_start:
+            self.end(old, now)
+            old = None
+        if old is not None:
+            self.deadlines.cancel(old.deadline)
+            return old, True
+        if len(self.sessions) >= self.limits.max_sessions:
+            raise ProtocolError(ReasonCode.QUOTA_EXCEEDED, f"{len(self.sessions)} sessions, which is the limit")
+        session = self.new_session(client_id)
+        self.sessions[client_id] = session
+        return session, False
+
+    def new_session(self, client_id: str) -> Session:
+        """A session with nothing in it."""
+        limits = self.limits
+        sender = Sender(limits.max_queued_messages, limits.max_queued_bytes)
+        return Session(client_id, sender, Receiver(limits.receive_maximum), limits.queue_qos0)
+
+    def attach(self, session: Session, connection: ServerConnection, window: int, now: float) -> None:
+        """A session's client is here: it gets what waited, and its share of what waits for others."""
+        session.attach(connection, connection.outbox, window, now)
+        for subscription in session.subscriptions.values():
+            if subscription.group is not None:
+                subscription.group.came_online(subscription, now)
+
+    def leave(self, session: Session, said_goodbye: bool, now: float) -> None:
+        """A session's connection is over [MQTT-3.14.4-3, MQTT-3.1.2-8, MQTT-3.1.2-23]."""
+        session.detach()
+        for subscription in session.subscriptions.values():
+            if subscription.group is not None:
+                subscription.group.went_offline(subscription, now)
+        if said_goodbye:
+            self.wills.cancel(session)
+        else:
+            self.wills.connection_lost(session, now)
+        if session.expiry_interval == 0:
+            self.end(session, now)
+        elif session.expiry_interval != NEVER_EXPIRES:
+            session.deadline = self.deadlines.at(now + session.expiry_interval, lambda then: self.end(session, then))
+
+    def end(self, session: Session, now: float) -> None:
+        """Discard a session's state; a will that still waits is published [MQTT-3.1.3-9]."""
+        del self.sessions[session.client_id]
+        self.deadlines.cancel(session.deadline)
+        self.replaying.pop(session, None)
+        for name in list(session.subscriptions):
+            self.router.unsubscribe(session, name, now)
+        self.wills.send(session, now)
+        self.store.ended(session)
+        for observer in self.observers:
+            observer.ended(session)
+
+    def subscribe(self, subscription: Subscription, now: float) -> None:
+        """Make a subscription and send what is retained for it [MQTT-3.3.1-9, -10, -11]."""
+        session = subscription.session
+        is_new = self.router.subscribe(subscription)
+        self.store.subscribed(subscription)
+        for observer in self.observers:
+            observer.subscribed(session, subscription)
+        handling = subscription.retain_handling
+        wants_retained = handling == SEND_AT_SUBSCRIBE or (handling == SEND_IF_NEW and is_new)
+        if wants_retained and not subscription.filter.share:
+            if session.replays is None:
+                session.replays = deque()
+            session.replays.append(Replay(self.router.retained, subscription))
+            self.replaying[session] = None
+
+    def unsubscribe(self, session: Session, name: bytes, now: float) -> bool:
+        """Take a subscription away; False if there was none."""
+        if not self.router.unsubscribe(session, name, now):
+            return False
+        self.store.unsubscribed(session, name)
+        for observer in self.observers:
+            observer.unsubscribed(session, name.decode())
+        return True
+
+    def turn_ended(self, now: float) -> bool:
+        """Go on with what is sent in slices; True if another turn may bring more."""
+        progress = False
+        for session in list(self.replaying):
+            progress |= self.replay(session, now)
+        return progress
+
+    def replay(self, session: Session, now: float) -> bool:
+        """Send a slice of retained messages to one session; False when there was no room or nothing is left."""
+        left = self.limits.retained_slice
+        while session.replays:
+            replay = session.replays[0]
+            if session.subscriptions.get(replay.subscription.filter.name) is replay.subscription:
+                count = replay.advance(session, left, now)
+                if count >= 0:
+                    return count > 0
+            session.replays.popleft()
+        del self.replaying[session]
+        return False

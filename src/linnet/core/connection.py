@@ -1,0 +1,210 @@
+"""One end of one network connection: packets in, packets out.
+
+What broker and client have in common lives here: cutting the stream into packets, and the acknowledgements of QoS 1
+and 2. The path of a message is a plain chain of calls from `receive` to the outboxes; nothing in it waits. Whoever
+reads the socket calls `receive` with what was read; whoever writes it empties the outbox.
+"""
+
+from collections.abc import Awaitable, Callable
+from inspect import isawaitable
+from typing import Any
+
+from linnet.core.outbox import Outbox
+from linnet.core.receiver import Receiver
+from linnet.core.sender import Sender
+from linnet.core.session import NO_SESSION
+from linnet.errors import MalformedPacket, ProtocolError
+from linnet.wire.codec import Packet, decode_body
+from linnet.wire.control import Disconnect
+from linnet.wire.frames import FrameReader
+from linnet.wire.header import check_first_byte
+from linnet.wire.properties import Properties
+from linnet.wire.publish import packet_id_bytes
+from linnet.wire.version import V5, Version
+
+# What a connection is doing
+OPENING = 0  # before CONNECT was answered
+OPEN = 1
+CLOSED = 2
+
+PUBLISH = 3
+PUBREC = 5
+PUBREL = 6
+
+# Which first bytes begin a PUBACK, PUBREC, PUBREL or PUBCOMP
+SHORT_ACKS = bytes(header in (0x40, 0x50, 0x62, 0x70) for header in range(256))
+
+PUBREL_NOT_FOUND_START = b"\x62\x03"
+PUBCOMP_START = b"\x70\x02"
+PUBCOMP_NOT_FOUND_START = b"\x70\x03"
+NOT_FOUND = b"\x92"
+PUBREL_START = b"\x62\x02"
+
+
+class Connection:
+    """What both ends of a connection do alike."""
+
+    __slots__ = (
+        "bytes_received",
+        "closed_because",
+        "frames",
+        "has_properties",
+        "last_heard",
+        "outbox",
+        "packets_received",
+        "receiver",
+        "sender",
+        "state",
+        "stream",
+        "version",
+        "waiting",
+    )
+
+    def __init__(self, stream: Any, outbox: Outbox, maximum_packet: int) -> None:
+        self.stream = stream  # has `finish()`, `wait(awaitable, then)`, `pause()` and `resume()`
+        self.outbox = outbox
+        self.frames = FrameReader(maximum_packet)
+        self.version: Version = V5
+        self.has_properties = True
+        self.state = OPENING
+        self.waiting = False  # for a hook; packets stay where they are meanwhile
+        self.sender: Sender = NO_SESSION.sender
+        self.receiver: Receiver = NO_SESSION.receiver
+        self.last_heard = 0.0
+        self.packets_received = 0
+        self.bytes_received = 0
+        self.closed_because = ""
+
+    def receive(self, data: bytes, now: float) -> None:
+        """Take what was read from the peer. Never raises on what a peer sends."""
+        self.last_heard = now
+        if self.state == OPENING:
+            self.opening(data[0], now)
+        self.bytes_received += len(data)
+        self.frames.feed(data)
+        self.proceed(now)
+
+    def opening(self, first: int, now: float) -> None:
+        """Look at the first byte of a read while the connection is not open yet."""
+
+    def proceed(self, now: float) -> None:
+        """Take the packets that are there, one after the other."""
+        frames = self.frames
+        try:
+            while self.state != CLOSED and not self.waiting and frames.next():
+                self.packets_received += 1
+                header = frames.header
+                if self.state == OPEN:
+                    if header >> 4 == PUBLISH:
+                        self.receive_publish(now)
+                        continue
+                    if frames.stop - frames.body == 2 and SHORT_ACKS[header]:
+                        self.receive_short_ack(header >> 4, frames.data, frames.body, now)
+                        continue
+                self.receive_other(header, frames.data[frames.body : frames.stop], now)
+        except ProtocolError as error:
+            self.fail(error, now)
+
+    def receive_publish(self, now: float) -> None:
+        """Take the PUBLISH that the frame reader stands at."""
+        raise NotImplementedError
+
+    def receive_short_ack(self, kind: int, data: bytes, at: int, now: float) -> None:
+        """Take an acknowledgement of four bytes."""
+        octets = data
+        packet_id = octets[at] << 8 | octets[at + 1]
+        if packet_id == 0:
+            raise MalformedPacket("acknowledgement of packet identifier 0", "MQTT-2.2.1-3")
+        self.receive_ack(kind, packet_id, 0, now)
+
+    def receive_ack(self, kind: int, packet_id: int, reason_code: int, now: float) -> None:
+        """Take a PUBACK, PUBREC, PUBREL or PUBCOMP."""
+        sender = self.sender
+        receiver = self.receiver
+        if kind == PUBREL:
+            known = receiver.release(packet_id)
+            if known or not self.has_properties:
+                self.outbox.put(PUBCOMP_START + packet_id_bytes(packet_id))  # [MQTT-4.3.3-11]
+            else:
+                self.outbox.put(PUBCOMP_NOT_FOUND_START + packet_id_bytes(packet_id) + NOT_FOUND)
+        elif not sender.acknowledge(kind, packet_id, reason_code, now) and kind == PUBREC and reason_code < 0x80:
+            if self.has_properties:
+                self.outbox.put(PUBREL_NOT_FOUND_START + packet_id_bytes(packet_id) + NOT_FOUND)
+            else:
+                self.outbox.put(PUBREL_START + packet_id_bytes(packet_id))
+
+    def receive_other(self, header: int, body: bytes, now: float) -> None:
+        """Take any other packet: decode it and let the table of this side say who takes it."""
+        check_first_byte(header, self.version, self.is_server())
+        packet = decode_body(header, body, self.version, self.is_server())
+        self.dispatch(packet, now)
+
+    def is_server(self) -> bool:
+        """Whether the packets that come in are those of a client."""
+        raise NotImplementedError
+
+    def dispatch(self, packet: Packet, now: float) -> None:
+        """Take a decoded packet."""
+        raise NotImplementedError
+
+    def when(self, verdict: Any, then: Callable[[Any, float], None], now: float) -> None:
+        """Go on with a hook's answer: at once, or when it is there; until then this connection alone waits."""
+        if not isawaitable(verdict):
+            then(verdict, now)
+            return
+        self.wait(verdict, then)
+
+    def wait(self, verdict: Awaitable[Any], then: Callable[[Any, float], None]) -> None:
+        """Stop taking packets until the answer is there."""
+        self.waiting = True
+        self.stream.wait(verdict, lambda answer, now: self.answered(answer, then, now))
+
+    def answered(self, answer: Any, then: Callable[[Any, float], None], now: float) -> None:
+        """The answer is there: go on where we stopped."""
+        self.waiting = False
+        if self.state == CLOSED:
+            return
+        try:
+            then(answer, now)
+        except ProtocolError as error:
+            self.fail(error, now)
+        self.proceed(now)
+
+    def fail(self, error: ProtocolError, now: float) -> None:
+        """The peer broke the protocol: say why where the version can, and close [MQTT-4.13.1-1]."""
+        self.close(error.reason_code, str(error), now)
+
+    def close(self, reason_code: int, detail: str, now: float) -> None:
+        """Close, with a DISCONNECT where one may be sent."""
+        if self.state == CLOSED:
+            return
+        if self.state == OPEN and self.version.can_say_why:
+            self.put_fitting(Disconnect(reason_code, self.reason_properties(detail)), Disconnect(reason_code))
+        self.finish(detail, now)
+
+    def finish(self, detail: str, now: float) -> None:
+        """Close without another packet; what is in the outbox still goes out."""
+        if self.state == CLOSED:
+            return
+        was_open = self.state == OPEN
+        self.state = CLOSED
+        self.closed_because = detail
+        self.stream.finish()
+        self.ended(was_open, now)
+
+    def ended(self, was_open: bool, now: float) -> None:
+        """The connection is over, whoever ended it."""
+
+    def reason_properties(self, detail: str) -> Properties:
+        """A Reason String, if the peer wants one."""
+        return Properties()
+
+    def put_fitting(self, packet: Any, shorter: Any = None) -> bool:
+        """Send the packet, or the shorter one where it is too large for the peer; False if neither fits."""
+        for candidate in (packet, shorter):
+            if candidate is not None:
+                encoded = candidate.encode(self.version)
+                if len(encoded) <= self.outbox.maximum_packet:
+                    self.outbox.put(encoded)
+                    return True
+        return False

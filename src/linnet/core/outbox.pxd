@@ -1,0 +1,26 @@
+cimport cython
+
+from linnet.wire.publish cimport Message, packet_id_bytes
+
+cdef class Outbox:
+    cdef public object aliases
+    cdef public long long dropped_full
+    cdef public long long dropped_large
+    cdef public bint has_properties
+    cdef public Py_ssize_t limit
+    cdef public list marked
+    cdef public Py_ssize_t maximum_packet
+    cdef public long long messages
+    cdef public list pieces
+    cdef public Py_ssize_t size
+    cdef public object stream
+
+    cpdef void put(self, bytes piece) except *
+    @cython.locals(pieces=list)
+    cpdef bytes take(self)
+    @cython.locals(packet=bytes, head=bytes, tail=bytes)
+    cpdef bint publish(self, Message message, int qos, bint retain, bint dup, int packet_id, bytes extra, double now) except -1
+    @cython.locals(topic_name=bytes, head=bytes)
+    cpdef bint publish_own(self, Message message, int qos, bint retain, bint dup, int packet_id, bytes extra, double now) except -1
+    cpdef bint too_large(self) except -1
+    cpdef bint make_room(self) except -1

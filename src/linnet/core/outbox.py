@@ -1,0 +1,133 @@
+"""The outbox: what a connection has to say in this turn of the loop.
+
+Whatever is sent, by whomever, is appended here; the first piece marks the outbox, and at the end of the turn whoever
+keeps the marks writes each marked outbox out in one go. So a burst to one peer is one write, and the core never waits.
+"""
+
+from typing import Any
+
+from linnet.core.aliases import OutgoingAliases
+from linnet.wire.publish import Message, packet_id_bytes
+
+DUP = 0x08
+MESSAGE_EXPIRY_INTERVAL = b"\x02"
+TOPIC_ALIAS = b"\x23"
+
+
+class Outbox:
+    """What is to be written to one peer, and what the peer is able to take."""
+
+    __slots__ = (
+        "aliases",
+        "dropped_full",
+        "dropped_large",
+        "has_properties",
+        "limit",
+        "marked",
+        "maximum_packet",
+        "messages",
+        "pieces",
+        "size",
+        "stream",
+    )
+
+    def __init__(self, marked: list["Outbox"], limit: int, stream: Any = None) -> None:
+        self.marked = marked  # shared by all outboxes of a loop: those with something to write
+        self.limit = limit  # bytes waiting here, above which new QoS 0 messages are dropped
+        self.stream = stream  # has `write()`, which empties the outbox as far as the peer takes it
+        self.pieces: list[bytes] = []
+        self.size = 0
+        self.has_properties = False
+        self.maximum_packet = 268435460  # bytes, of a whole packet, that the peer accepts [MQTT-3.1.2-24]
+        self.aliases: OutgoingAliases | None = None
+        self.messages = 0
+        self.dropped_full = 0
+        self.dropped_large = 0
+
+    def __repr__(self) -> str:
+        return f"<Outbox {len(self.pieces)} pieces, {self.size} bytes>"
+
+    def put(self, piece: bytes) -> None:
+        """Append a packet, or the next part of one."""
+        if not self.pieces:
+            self.marked.append(self)
+        self.pieces.append(piece)
+        self.size += len(piece)
+
+    def take(self) -> bytes:
+        """Everything there is, joined; the outbox is empty after that."""
+        pieces = self.pieces
+        self.pieces = []
+        self.size = 0
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def publish(
+        self, message: Message, qos: int, retain: bool, dup: bool, packet_id: int, extra: bytes, now: float
+    ) -> bool:
+        """Append a PUBLISH; False when it is dropped: too large for this peer [MQTT-3.1.2-24], or QoS 0 at the limit.
+
+        `extra` are the encoded Subscription Identifiers, `now` the monotonic time in seconds.
+        """
+        if self.size > self.limit and qos == 0 and not self.make_room():
+            self.dropped_full += 1
+            return False
+        if dup or (self.has_properties and (message.expiry >= 0 or extra or self.aliases is not None)):
+            return self.publish_own(message, qos, retain, dup, packet_id, extra, now)
+        if qos == 0 and not retain:
+            packet = message.plain5 if self.has_properties else message.plain3
+            if packet is None:
+                packet = message.plain(self.has_properties)
+            if len(packet) > self.maximum_packet:
+                return self.too_large()
+            self.put(packet)
+        else:
+            head, tail = message.form(qos, retain, self.has_properties)
+            if len(head) + 2 + len(tail) > self.maximum_packet:
+                return self.too_large()
+            self.put(head)
+            if qos:
+                self.put(packet_id_bytes(packet_id))
+            if tail:
+                self.put(tail)
+        self.messages += 1
+        return True
+
+    def publish_own(
+        self, message: Message, qos: int, retain: bool, dup: bool, packet_id: int, extra: bytes, now: float
+    ) -> bool:
+        """Append a PUBLISH that says something to this receiver alone; only the payload is shared."""
+        topic_name = message.topic_name
+        if self.has_properties:
+            if message.expiry >= 0:
+                left = max(message.seconds_left(now), 0)
+                extra += MESSAGE_EXPIRY_INTERVAL + left.to_bytes(4, "big")
+            if self.aliases is not None:
+                alias, known = self.aliases.use(topic_name)
+                extra += TOPIC_ALIAS + alias.to_bytes(2, "big")
+                if known:
+                    topic_name = b""
+        else:
+            extra = b""
+        head = message.encode_head(qos, retain, self.has_properties, packet_id, topic_name, extra)
+        if len(head) + message.size() > self.maximum_packet:
+            if topic_name and self.aliases is not None:
+                self.aliases.forget(topic_name)
+            return self.too_large()
+        if dup:
+            head = bytes((head[0] | DUP,)) + head[1:]
+        self.put(head)
+        if message.size():
+            self.put(message.payload)
+        self.messages += 1
+        return True
+
+    def too_large(self) -> bool:
+        """Count a message that the peer could not take."""
+        self.dropped_large += 1
+        return False
+
+    def make_room(self) -> bool:
+        """Above the limit within a turn: try to write now rather than drop."""
+        if self.stream is not None:
+            self.stream.write()
+        return self.size <= self.limit

@@ -1,0 +1,158 @@
+"""Retained messages: the last word on each topic, for those who come later [MQTT-3.3.1-5]."""
+
+from collections.abc import Iterator
+
+from linnet.core.topics import HASH, PLUS
+from linnet.wire.publish import Message
+
+
+class RetainedNode:
+    """One level of the topics that hold a message; `topic_name` where one ends."""
+
+    __slots__ = ("children", "topic_name")
+
+    def __init__(self) -> None:
+        self.children: dict[bytes, RetainedNode] | None = None
+        self.topic_name: bytes | None = None
+
+    def __repr__(self) -> str:
+        return f"<RetainedNode {self.topic_name!r}, {len(self.children or ())} below>"
+
+
+class Retained:
+    """The retained messages of a broker, by topic, with a tree beside them for wildcards.
+
+    A limit that is reached refuses the new topic and counts; a topic that is there already is always replaced.
+    """
+
+    __slots__ = ("bytes", "expiring", "max_bytes", "max_count", "max_payload", "messages", "refused", "root")
+
+    def __init__(self, max_count: int, max_bytes: int, max_payload: int) -> None:
+        self.max_count = max_count
+        self.max_bytes = max_bytes  # topics and payloads
+        self.max_payload = max_payload  # of one message; 0 = as large as a packet may be
+        self.messages: dict[bytes, Message] = {}
+        self.expiring: dict[bytes, None] = {}  # topics whose message has an expiry interval
+        self.root = RetainedNode()
+        self.bytes = 0
+        self.refused = 0
+
+    def __repr__(self) -> str:
+        return f"<Retained {len(self.messages)} messages, {self.bytes} bytes>"
+
+    def __len__(self) -> int:
+        return len(self.messages)
+
+    def admits(self, message: Message) -> bool:
+        """Whether there is room for a message; counts it when not."""
+        size = message.size()
+        old = self.messages.get(message.topic_name)
+        weight = message.weight() - (old.weight() if old is not None else 0)
+        fits = size == 0 or (
+            (self.max_payload == 0 or size <= self.max_payload)
+            and (old is not None or len(self.messages) < self.max_count)
+            and (weight <= 0 or self.bytes + weight <= self.max_bytes)
+        )
+        if not fits:
+            self.refused += 1
+        return fits
+
+    def keep(self, message: Message) -> None:
+        """Store a message, in the place of an older one [MQTT-3.3.1-5]; an empty one deletes [MQTT-3.3.1-6, -7]."""
+        if message.size() == 0:
+            self.drop(message.topic_name)
+            return
+        old = self.messages.get(message.topic_name)
+        if old is None:
+            self.grow(message.topic_name)
+        else:
+            self.bytes -= old.weight()
+        self.messages[message.topic_name] = message
+        self.bytes += message.weight()
+        if message.expiry >= 0:
+            self.expiring[message.topic_name] = None
+        elif old is not None and old.expiry >= 0:
+            del self.expiring[message.topic_name]
+
+    def drop(self, topic_name: bytes) -> None:
+        """Forget a topic's message."""
+        old = self.messages.pop(topic_name, None)
+        if old is None:
+            return
+        self.bytes -= old.weight()
+        self.expiring.pop(topic_name, None)
+        path = [self.root]
+        levels = topic_name.split(b"/")
+        for level in levels:
+            path.append((path[-1].children or {})[level])
+        path[-1].topic_name = None
+        while levels:
+            node = path.pop()
+            if node.children or node.topic_name is not None:
+                return  # a topic in the middle keeps those above and below
+            children = path[-1].children
+            assert children is not None
+            del children[levels.pop()]
+
+    def grow(self, topic_name: bytes) -> None:
+        """Make the nodes of a topic."""
+        node = self.root
+        for level in topic_name.split(b"/"):
+            if node.children is None:
+                node.children = {}
+            below = node.children.get(level)
+            if below is None:
+                below = node.children[level] = RetainedNode()
+            node = below
+        node.topic_name = topic_name
+
+    def get(self, topic_name: bytes, now: float) -> Message | None:
+        """A topic's message, unless it expired [MQTT-3.3.2-5]."""
+        message = self.messages.get(topic_name)
+        if message is not None and message.expiry >= 0 and message.seconds_left(now) < 0:
+            self.drop(topic_name)
+            return None
+        return message
+
+    def sweep(self, now: float) -> int:
+        """Drop what expired; how many."""
+        expired = [name for name in self.expiring if self.messages[name].seconds_left(now) < 0]
+        for topic_name in expired:
+            self.drop(topic_name)
+        return len(expired)
+
+    def matching(self, topics: bytes) -> Iterator[bytes]:
+        """The topics that a filter matches, found while they are asked for; the store may change meanwhile."""
+        if PLUS not in topics and HASH not in topics:
+            if topics in self.messages:
+                yield topics
+            return
+        levels = topics.split(b"/")
+        stack = [iter([(self.root, 0)])]
+        while stack:
+            step = next(stack[-1], None)
+            if step is None:
+                stack.pop()
+                continue
+            node, depth = step
+            wanted = levels[depth] if depth < len(levels) else None
+            if node.topic_name is not None and (wanted is None or wanted == HASH):
+                yield node.topic_name
+            if wanted is not None and node.children:
+                stack.append(iter(self.below(node, levels, depth)))
+
+    def below(self, node: RetainedNode, levels: list[bytes], depth: int) -> list[tuple[RetainedNode, int]]:
+        """Where the walk goes on from a node: which children, and at which place of the filter."""
+        wanted = levels[depth]
+        children = node.children
+        assert children is not None
+        if wanted not in (PLUS, HASH):
+            child = children.get(wanted)
+            if child is None:
+                return []
+            after = [(child, depth + 1)]
+        else:
+            deeper = depth if wanted == HASH else depth + 1
+            plain = depth == 0 and node is self.root  # [MQTT-4.7.2-1]
+            after = [(child, deeper) for name, child in children.items() if not (plain and name.startswith(b"$"))]
+        return after

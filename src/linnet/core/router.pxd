@@ -1,0 +1,23 @@
+cimport cython
+
+from linnet.core.session cimport Session
+from linnet.core.subscriptions cimport Subscription, SubscriptionTree
+from linnet.wire.publish cimport Message
+
+cdef class Route:
+    cdef public list groups
+    cdef public bint is_reserved
+    cdef public list targets
+
+cdef class Router:
+    cdef public bint is_merging
+    cdef public Py_ssize_t max_routes
+    cdef public long long misses
+    cdef public object retained
+    cdef public dict routes
+    cdef public object rules
+    cdef public Py_ssize_t subscription_count
+    cdef public SubscriptionTree tree
+
+    @cython.locals(subscription=Subscription, session=Session, count=int)
+    cpdef int publish(self, Message message, Route route, double now) except -1

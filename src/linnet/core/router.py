@@ -1,0 +1,149 @@
+"""The router: where does a message go?
+
+The answer is found once per topic and kept: a route holds, for every session that wants the topic, the subscription to
+deliver under. Routes are dropped when subscriptions change, so a message costs one look-up, not a walk.
+"""
+
+from linnet.core.retained import Retained
+from linnet.core.session import Session
+from linnet.core.shared import SharedGroup
+from linnet.core.subscriptions import Node, Subscription, SubscriptionTree, merge
+from linnet.core.topics import TopicRules
+from linnet.wire.publish import Message
+
+
+class Route:
+    """Where the messages of one topic go."""
+
+    __slots__ = ("groups", "is_reserved", "targets")
+
+    def __init__(self, targets: list[Subscription], groups: list[SharedGroup], is_reserved: bool) -> None:
+        self.targets = targets
+        self.groups = groups
+        self.is_reserved = is_reserved  # the broker's own topics, which no client publishes to
+
+    def __repr__(self) -> str:
+        return f"<Route to {len(self.targets)} sessions, {len(self.groups)} groups>"
+
+
+class Router:
+    """All routes, the subscriptions they are found by, and the retained messages."""
+
+    __slots__ = (
+        "is_merging",
+        "max_routes",
+        "misses",
+        "retained",
+        "routes",
+        "rules",
+        "subscription_count",
+        "tree",
+    )
+
+    def __init__(self, rules: TopicRules, retained: Retained, max_routes: int, is_merging: bool) -> None:
+        self.rules = rules
+        self.retained = retained
+        self.max_routes = max_routes  # topics; when it is reached all routes are dropped and found anew
+        self.is_merging = is_merging  # overlapping subscriptions of a session: one copy, or one each
+        self.tree = SubscriptionTree()
+        self.routes: dict[bytes, Route] = {}
+        self.misses = 0
+        self.subscription_count = 0
+
+    def __repr__(self) -> str:
+        return f"<Router {self.subscription_count} subscriptions, {len(self.routes)} routes>"
+
+    def find(self, topic_name: bytes) -> Route:
+        """The route of a topic. Raises ProtocolError when it is no topic name, or too long or deep for the settings."""
+        route = self.routes.get(topic_name)
+        if route is not None:
+            return route
+        self.rules.check_name(topic_name)
+        self.misses += 1
+        by_session: dict[Session, list[Subscription]] = {}
+        groups: list[SharedGroup] = []
+        for node in self.tree.match(topic_name):
+            for session, subscription in (node.subscriptions or {}).items():
+                by_session.setdefault(session, []).append(subscription)
+            groups.extend((node.groups or {}).values())
+        targets: list[Subscription] = []
+        for subscriptions in by_session.values():
+            if self.is_merging:
+                targets.append(merge(subscriptions))
+            else:
+                targets.extend(subscriptions)
+        is_reserved = topic_name.startswith((b"$SYS/", b"$share/")) or topic_name in (b"$SYS", b"$share")
+        route = Route(targets, groups, is_reserved)
+        if len(self.routes) >= self.max_routes:
+            self.routes.clear()
+        self.routes[topic_name] = route
+        return route
+
+    def publish(self, message: Message, route: Route, now: float) -> int:
+        """Hand a message on; to how many it went. The same message object goes to all of them."""
+        count = 0
+        for subscription in route.targets:
+            session = subscription.session
+            if session.deliver(message, subscription, now):
+                count += 1
+        if route.groups:
+            for group in route.groups:
+                if group.deliver(message, now):
+                    count += 1
+        return count
+
+    def subscribe(self, subscription: Subscription) -> bool:
+        """Add a subscription, or replace the session's one for the same filter [MQTT-3.8.4-3]; True if it is new."""
+        name = subscription.filter
+        session = subscription.session
+        node = self.tree.node(name.topics)
+        old = session.subscriptions.get(name.name)
+        if name.share:
+            self.join(node, subscription)
+        else:
+            if node.subscriptions is None:
+                node.subscriptions = {}
+            node.subscriptions[session] = subscription
+        session.subscriptions[name.name] = subscription
+        self.changed(name.topics, name.has_wildcard)
+        if old is None:
+            self.subscription_count += 1
+        return old is None
+
+    def join(self, node: Node, subscription: Subscription) -> None:
+        """Put a subscription into its group."""
+        name = subscription.filter.share
+        if node.groups is None:
+            node.groups = {}
+        group = node.groups.get(name)
+        if group is None:
+            group = node.groups[name] = SharedGroup(subscription.filter.name)
+        subscription.group = group
+        group.join(subscription)
+
+    def unsubscribe(self, session: Session, name: bytes, now: float) -> bool:
+        """Take a subscription away [MQTT-3.10.4-1]; False if there is none for this very filter."""
+        subscription = session.subscriptions.pop(name, None)
+        if subscription is None:
+            return False
+        topics = subscription.filter.topics
+        node = self.tree.find(topics)
+        assert node is not None
+        group = subscription.group
+        if group is not None:
+            group.leave(subscription, now)
+            if not group.members and node.groups:
+                del node.groups[subscription.filter.share]
+        elif node.subscriptions:
+            del node.subscriptions[session]
+        self.tree.prune(topics)
+        self.subscription_count -= 1
+        self.changed(topics, subscription.filter.has_wildcard)
+        return True
+
+    def changed(self, topics: bytes, has_wildcard: bool) -> None:
+        """Forget the routes that a changed subscription may alter."""
+        if has_wildcard:
+            self.routes.clear()
+        else:
+            self.routes.pop(topics, None)

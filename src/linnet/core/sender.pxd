@@ -1,0 +1,44 @@
+cimport cython
+
+from linnet.core.outbox cimport Outbox
+from linnet.wire.publish cimport Message, packet_id_bytes
+
+cdef class Delivery:
+    cdef public int awaits
+    cdef public bytes extra
+    cdef public Message message
+    cdef public int packet_id
+    cdef public int qos
+    cdef public bint retain
+    cdef public object subscription
+
+cdef class Sender:
+    cdef public long long acknowledged
+    cdef public long long dropped_expired
+    cdef public long long dropped_full
+    cdef public dict in_flight
+    cdef public int last_id
+    cdef public Py_ssize_t max_bytes
+    cdef public Py_ssize_t max_messages
+    cdef public Outbox outbox
+    cdef public Py_ssize_t queued_bytes
+    cdef public int quota
+    cdef public object resending
+    cdef public object waiting
+    cdef public int window
+
+    @cython.locals(delivery=Delivery)
+    cpdef bint deliver(self, Message message, int qos, bint retain, bytes extra, object subscription, double now) except -1
+    @cython.locals(message=Message, weight=Py_ssize_t)
+    cpdef bint enqueue(self, Delivery delivery) except -1
+    @cython.locals(packet_id=int, outbox=Outbox, message=Message)
+    cpdef bint launch(self, Delivery delivery, double now) except -1
+    cpdef void pump(self, double now) except *
+    @cython.locals(delivery=Delivery, message=Message)
+    cpdef void launch_next(self, double now) except *
+    @cython.locals(outbox=Outbox, message=Message)
+    cpdef bint resend(self, Delivery delivery, double now) except -1
+    @cython.locals(delivery=Delivery)
+    cpdef bint acknowledge(self, int kind, int packet_id, int reason_code, double now) except -1
+    @cython.locals(outbox=Outbox)
+    cpdef void release(self, Delivery delivery) except *

@@ -1,0 +1,239 @@
+"""The sender's side of QoS 1 and 2: what is in flight to one receiver, and what waits for its turn (4.3, 4.4, 4.9).
+
+The state of a delivery is the acknowledgement that it awaits:
+
+    PUBLISH (QoS 1) -> PUBACK
+    PUBLISH (QoS 2) -> PUBREC -> (PUBREL) -> PUBCOMP
+
+Another acknowledgement than the awaited one ends the connection. What is in flight outlives the connection; the send
+quota does not.
+"""
+
+from collections import deque
+
+from linnet.core.outbox import Outbox
+from linnet.errors import ProtocolError, ReasonCode
+from linnet.wire.publish import Message, packet_id_bytes
+
+PUBACK = 4
+PUBREC = 5
+PUBCOMP = 7
+PUBREL_START = b"\x62\x02"
+PUBREL_NOT_FOUND_START = b"\x62\x03"
+NOT_FOUND = b"\x92"
+LAST_PACKET_ID = 65535
+FIRST_ERROR = 0x80
+
+
+class Delivery:
+    """One message on its way to one receiver."""
+
+    __slots__ = ("awaits", "extra", "message", "packet_id", "qos", "retain", "subscription")
+
+    def __init__(self, message: Message, qos: int, retain: bool, extra: bytes, subscription: object) -> None:
+        self.message: Message | None = message  # None once the receiver has it for sure
+        self.qos = qos
+        self.retain = retain
+        self.extra = extra  # encoded subscription identifiers
+        self.subscription = subscription
+        self.packet_id = 0
+        self.awaits = 0
+
+    def __repr__(self) -> str:
+        return f"<Delivery {self.packet_id} QoS {self.qos} awaits {self.awaits}: {self.message!r}>"
+
+
+class Sender:
+    """Messages of QoS 1 and 2 to one session."""
+
+    __slots__ = (
+        "acknowledged",
+        "dropped_expired",
+        "dropped_full",
+        "in_flight",
+        "last_id",
+        "max_bytes",
+        "max_messages",
+        "outbox",
+        "queued_bytes",
+        "quota",
+        "resending",
+        "waiting",
+        "window",
+    )
+
+    def __init__(self, max_messages: int, max_bytes: int) -> None:
+        self.max_messages = max_messages  # waiting; above it a new message is dropped and counted
+        self.max_bytes = max_bytes
+        self.in_flight: dict[int, Delivery] = {}  # by packet identifier, in the order they were first sent
+        # Made when first needed: an empty deque takes 600 bytes, and most sessions never have one filled
+        self.resending: deque[Delivery] | None = None  # of those in flight, what this connection has not seen yet
+        self.waiting: deque[Delivery] | None = None  # never sent so far
+        self.queued_bytes = 0
+        self.outbox: Outbox | None = None
+        self.window = 65535  # the receiver's Receive Maximum, or our own limit where that is less
+        self.quota = 65535
+        self.last_id = 0
+        self.acknowledged = 0
+        self.dropped_full = 0
+        self.dropped_expired = 0
+
+    def __repr__(self) -> str:
+        return f"<Sender {len(self.in_flight)} in flight of {self.window}, {len(self.waiting or ())} waiting>"
+
+    def attach(self, outbox: Outbox, window: int, now: float) -> None:
+        """A connection is there: send again what was not acknowledged, in order, then go on [MQTT-4.4.0-1]."""
+        self.outbox = outbox
+        self.window = self.quota = window
+        if self.in_flight:
+            self.resending = deque(self.in_flight.values())
+        self.pump(now)
+
+    def detach(self) -> None:
+        """The connection is gone. What is in flight stays."""
+        self.outbox = None
+        self.resending = None
+
+    def deliver(self, message: Message, qos: int, retain: bool, extra: bytes, subscription: object, now: float) -> bool:
+        """Send a message now or keep it until there is room; False when the queue is full and it is dropped."""
+        delivery = Delivery(message, qos, retain, extra, subscription)
+        if self.quota > 0 and self.outbox is not None and not self.waiting and not self.resending:
+            return self.launch(delivery, now)
+        return self.enqueue(delivery)
+
+    def keep(self, message: Message, qos: int, retain: bool, extra: bytes, subscription: object) -> bool:
+        """Queue a message of any QoS for later; False when the queue is full."""
+        return self.enqueue(Delivery(message, qos, retain, extra, subscription))
+
+    def enqueue(self, delivery: Delivery) -> bool:
+        """Let a delivery wait for a connection or for quota."""
+        message = delivery.message
+        assert message is not None
+        weight = message.weight()
+        if self.waiting is None:
+            self.waiting = deque()
+        if len(self.waiting) >= self.max_messages or self.queued_bytes + weight > self.max_bytes:
+            self.dropped_full += 1
+            return False
+        self.queued_bytes += weight
+        self.waiting.append(delivery)
+        return True
+
+    def launch(self, delivery: Delivery, now: float) -> bool:
+        """Send a delivery for the first time; False when this receiver cannot take a message of that size."""
+        packet_id = self.last_id
+        while True:
+            packet_id = packet_id % LAST_PACKET_ID + 1
+            if packet_id not in self.in_flight:
+                break
+        outbox = self.outbox
+        assert outbox is not None
+        message = delivery.message
+        assert message is not None
+        if not outbox.publish(message, delivery.qos, delivery.retain, False, packet_id, delivery.extra, now):
+            return False
+        self.last_id = delivery.packet_id = packet_id
+        delivery.awaits = PUBACK if delivery.qos == 1 else PUBREC
+        self.in_flight[packet_id] = delivery
+        self.quota -= 1
+        return True
+
+    def pump(self, now: float) -> None:
+        """Send what may be sent: first again, then anew, never more than the quota [MQTT-4.9.0-2]."""
+        while self.outbox is not None:
+            if self.resending:
+                if not self.resend(self.resending[0], now):
+                    return
+                self.resending.popleft()
+            elif self.waiting and self.quota > 0:
+                self.launch_next(now)
+            else:
+                return
+
+    def launch_next(self, now: float) -> None:
+        """Take the next one off the queue and send it, unless it expired while it waited [MQTT-3.3.2-5]."""
+        assert self.waiting is not None
+        delivery = self.waiting.popleft()
+        message = delivery.message
+        assert message is not None
+        self.queued_bytes -= message.weight()
+        if message.expiry >= 0 and message.seconds_left(now) < 0:
+            self.dropped_expired += 1
+        elif delivery.qos > 0:
+            self.launch(delivery, now)
+        elif self.outbox is not None:  # kept while the client was away
+            self.outbox.publish(message, 0, delivery.retain, False, 0, delivery.extra, now)
+
+    def resend(self, delivery: Delivery, now: float) -> bool:
+        """Send again what is in flight, under the identifier it had; False when there is no quota for it."""
+        outbox = self.outbox
+        assert outbox is not None
+        if self.in_flight.get(delivery.packet_id) is not delivery:
+            return True
+        if delivery.awaits == PUBCOMP:
+            outbox.put(PUBREL_START + packet_id_bytes(delivery.packet_id))
+            return True
+        if self.quota <= 0:
+            return False
+        message = delivery.message
+        assert message is not None
+        if outbox.publish(message, delivery.qos, delivery.retain, True, delivery.packet_id, delivery.extra, now):
+            self.quota -= 1
+        else:
+            del self.in_flight[delivery.packet_id]
+        return True
+
+    def acknowledge(self, kind: int, packet_id: int, reason_code: int, now: float) -> bool:
+        """Take a PUBACK, PUBREC or PUBCOMP; False when nothing with this identifier is in flight.
+
+        Raises ProtocolError 0x82 for one that does not fit the delivery's QoS and state.
+        """
+        delivery = self.in_flight.get(packet_id)
+        if delivery is None:
+            return False
+        if kind != delivery.awaits:
+            if kind != PUBREC or delivery.awaits != PUBCOMP:
+                raise ProtocolError(
+                    ReasonCode.PROTOCOL_ERROR,
+                    f"packet type {kind} acknowledges {packet_id}, which awaits {delivery.awaits}",
+                    "MQTT-4.3.3-1",
+                )
+            self.release(delivery)
+        elif kind == PUBREC and reason_code < FIRST_ERROR:
+            self.release(delivery)
+        else:
+            del self.in_flight[packet_id]
+            self.acknowledged += 1
+            if self.quota < self.window:
+                self.quota += 1
+            if self.waiting or self.resending:
+                self.pump(now)
+        return True
+
+    def release(self, delivery: Delivery) -> None:
+        """The receiver has it: forget the message, and say PUBREL until PUBCOMP comes [MQTT-4.3.3-1]."""
+        delivery.awaits = PUBCOMP
+        delivery.message = None
+        outbox = self.outbox
+        if outbox is not None:
+            outbox.put(PUBREL_START + packet_id_bytes(delivery.packet_id))
+
+    def withdraw(self, subscription: object) -> list[Delivery]:
+        """Give back what another member of a shared subscription may still get.
+
+        That is what was never sent, and of what was sent with QoS 1 what is unacknowledged. QoS 2 that was sent
+        belongs to this receiver for good [MQTT-4.8.2-4, MQTT-4.8.2-5].
+        """
+        taken = [d for d in self.in_flight.values() if d.subscription is subscription and d.awaits == PUBACK]
+        for delivery in taken:
+            del self.in_flight[delivery.packet_id]
+        kept: deque[Delivery] = deque()
+        for delivery in self.waiting or ():
+            if delivery.subscription is subscription:
+                taken.append(delivery)
+                assert delivery.message is not None
+                self.queued_bytes -= delivery.message.weight()
+            else:
+                kept.append(delivery)
+        self.waiting = kept
+        return taken

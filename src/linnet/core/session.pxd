@@ -1,0 +1,33 @@
+cimport cython
+
+from linnet.core.outbox cimport Outbox
+from linnet.core.receiver cimport Receiver
+from linnet.core.sender cimport Sender
+from linnet.core.subscriptions cimport Subscription
+from linnet.wire.publish cimport Message
+
+cdef class Session:
+    cdef public str client_id
+    cdef public object connection
+    cdef public object deadline
+    cdef public long long dropped_offline
+    cdef public long long expiry_interval
+    cdef public bint online
+    cdef public Outbox outbox
+    cdef public long long published
+    cdef public bint queue_qos0
+    cdef public Receiver receiver
+    cdef public object replays
+    cdef public Sender sender
+    cdef public dict subscriptions
+    cdef public object user_name
+    cdef public Message will
+    cdef public object will_deadline
+    cdef public long long will_delay
+
+    @cython.locals(retain=bint)
+    cpdef bint deliver(self, Message message, Subscription subscription, double now) except -1
+    @cython.locals(qos=int, outbox=Outbox)
+    cpdef bint send(self, Message message, Subscription subscription, bint retain, double now) except -1
+    @cython.locals(outbox=Outbox, sender=Sender)
+    cpdef bint has_room(self) except -1

@@ -1,0 +1,86 @@
+"""Shared subscriptions: a group of sessions among which each message goes to one [MQTT-4.8.2]."""
+
+from linnet.core.sender import Delivery
+from linnet.core.subscriptions import Subscription
+from linnet.wire.publish import Message
+
+
+class SharedGroup:
+    """The members of `$share/NAME/FILTER`, who take turns.
+
+    A member that is online and has room comes first, then one that is online, and only when nobody is online one that
+    is away. What a member leaves behind unacknowledged goes to the next, but for QoS 2 that it has begun to receive.
+    """
+
+    __slots__ = ("members", "name", "redelivered", "turn")
+
+    def __init__(self, name: bytes) -> None:
+        self.name = name
+        self.members: list[Subscription] = []
+        self.turn = 0
+        self.redelivered = 0
+
+    def __repr__(self) -> str:
+        return f"<SharedGroup {self.name.decode()!r} of {len(self.members)}>"
+
+    def join(self, subscription: Subscription) -> None:
+        """A new member, or an old one with new options."""
+        self.members = [member for member in self.members if member.session is not subscription.session]
+        self.members.append(subscription)
+
+    def leave(self, subscription: Subscription, now: float) -> None:
+        """A member goes for good; the others get what it had not acknowledged."""
+        self.members.remove(subscription)
+        if self.members:
+            self.hand_on(subscription, now)
+
+    def choose(self) -> Subscription | None:
+        """Whose turn it is."""
+        members = self.members
+        count = len(members)
+        busy: Subscription | None = None
+        away: Subscription | None = None
+        for step in range(count):
+            index = (self.turn + step) % count
+            member = members[index]
+            session = member.session
+            if not session.online:
+                away = away or member
+            elif session.has_room():
+                self.turn = index + 1
+                return member
+            else:
+                busy = busy or member
+        self.turn += 1
+        return busy or away
+
+    def deliver(self, message: Message, now: float) -> bool:
+        """Give a message to one member; False when it is dropped."""
+        member = self.choose()
+        if member is None:
+            return False
+        session = member.session
+        return session.deliver(message, member, now)
+
+    def has_online(self) -> bool:
+        """Whether any member is connected."""
+        return any(member.session.online for member in self.members)
+
+    def came_online(self, subscription: Subscription, now: float) -> None:
+        """A member connected: it may take what waits for members that are away."""
+        for member in self.members:
+            if not member.session.online and member is not subscription:
+                self.hand_on(member, now)
+
+    def went_offline(self, subscription: Subscription, now: float) -> None:
+        """A member's connection broke: others that are online take over."""
+        if self.has_online():
+            self.hand_on(subscription, now)
+
+    def hand_on(self, subscription: Subscription, now: float) -> None:
+        """Deliver to the other members what one of them has not acknowledged, in order."""
+        taken: list[Delivery] = subscription.session.sender.withdraw(subscription)
+        for delivery in taken:
+            self.redelivered += 1
+            if delivery.message is not None:
+                self.deliver(delivery.message, now)

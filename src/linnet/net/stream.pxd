@@ -1,0 +1,23 @@
+cimport cython
+
+from linnet.core.connection cimport Connection
+from linnet.core.outbox cimport Outbox
+from linnet.net.turn cimport Turn
+
+cdef class Stream:
+    cdef public Connection connection
+    cdef public bint has_ended
+    cdef public bint is_blocked
+    cdef public bint is_closing
+    cdef public object listener
+    cdef public Outbox outbox
+    cdef public object task
+    cdef public object timer
+    cdef public object transport
+    cdef public Turn turn
+    cdef public Py_ssize_t write_limit
+
+    @cython.locals(connection=Connection, now=double)
+    cpdef void data_received(self, data) except *
+    @cython.locals(outbox=Outbox)
+    cpdef void write(self) except *

@@ -1,0 +1,183 @@
+"""A byte stream: an asyncio protocol on one side, a connection on the other.
+
+It is not derived from `asyncio.Protocol`, which a compiled class cannot be; it has its methods.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from linnet.core.outbox import Outbox
+from linnet.core.ports import Peer
+from linnet.core.server_connection import ServerConnection
+from linnet.errors import ProtocolError, ReasonCode
+from linnet.net.turn import Turn
+
+logger = logging.getLogger("linnet.connections")
+
+HIGH_WATER = 65536  # bytes in the transport's own buffer, above which what there is to say stays in the outbox
+LINGER = 1.0  # seconds that a peer has to take our last words before the connection is cut
+
+
+class Stream:
+    """One network connection of the broker."""
+
+    __slots__ = (
+        "connection",
+        "has_ended",
+        "is_blocked",
+        "is_closing",
+        "listener",
+        "outbox",
+        "task",
+        "timer",
+        "transport",
+        "turn",
+        "write_limit",
+    )
+
+    def __init__(self, turn: Turn, listener: str) -> None:
+        self.turn = turn
+        self.listener = listener
+        self.transport: Any = None
+        self.connection: ServerConnection | None = None
+        self.outbox: Outbox | None = None
+        self.is_blocked = False  # the transport's buffer is full
+        self.is_closing = False
+        self.has_ended = False  # nothing comes in any more
+        self.task: asyncio.Task[None] | None = None  # waits for a hook
+        self.timer: asyncio.TimerHandle | None = None
+        self.write_limit = turn.core.limits.max_output_bytes_hard
+
+    def __repr__(self) -> str:
+        return f"<Stream of {self.connection!r}>"
+
+    def connection_made(self, transport: Any) -> None:
+        """asyncio: a client is there."""
+        turn = self.turn
+        now = turn.begin()
+        self.transport = transport
+        transport.set_write_buffer_limits(high=HIGH_WATER)
+        turn.streams[self] = None
+        peer = Peer(peer_name(transport), self.listener)
+        self.connection = ServerConnection(turn.core, self, peer, now)
+        self.outbox = self.connection.outbox
+
+    def data_received(self, data: bytes) -> None:
+        """asyncio: bytes came in. From here a message goes to the outboxes without a pause."""
+        connection = self.connection
+        assert connection is not None
+        if self.is_closing:
+            return  # our last words are on their way; the peer's are not wanted
+        now = self.turn.begin()
+        try:
+            connection.receive(data, now)
+        except Exception:
+            logger.exception("a fault of ours ends %r", connection)
+            connection.close(ReasonCode.UNSPECIFIED_ERROR, "a fault in the broker", now)
+
+    def eof_received(self) -> bool:
+        """asyncio: the peer sends no more. Then we are done too."""
+        return False
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """asyncio: it is over."""
+        turn = self.turn
+        self.has_ended = True
+        turn.left(self)
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
+        if self.task is not None:
+            self.task.cancel()
+        connection = self.connection
+        if connection is not None:
+            detail = f"connection lost: {error}" if error is not None else "the client closed the connection"
+            connection.finish(detail, turn.begin())
+
+    def pause_writing(self) -> None:
+        """asyncio: the peer does not take what we send."""
+        self.is_blocked = True
+
+    def resume_writing(self) -> None:
+        """asyncio: the peer takes more."""
+        self.is_blocked = False
+        self.turn.begin()  # whoever waits for room may go on
+        self.write()
+
+    def write(self) -> None:
+        """Write the outbox as far as the transport takes it."""
+        outbox = self.outbox
+        assert outbox is not None
+        if not outbox.pieces:
+            return
+        if self.is_blocked:
+            if outbox.size > self.write_limit:
+                self.give_up("the client does not read what it is sent")
+        elif self.has_ended:
+            outbox.take()
+        else:
+            self.transport.write(outbox.take())
+
+    def give_up(self, detail: str) -> None:
+        """Cut the connection: what is in the outbox would never be read."""
+        outbox = self.outbox
+        assert outbox is not None and self.connection is not None
+        outbox.take()
+        self.connection.finish(detail, self.turn.begin())
+        self.transport.abort()
+
+    def finish(self) -> None:
+        """The connection is over for the core: close when the turn's last words are written."""
+        if not self.has_ended:
+            self.turn.closing.append(self)
+            self.turn.begin()
+
+    def close(self) -> None:
+        """Say that we are done, let the peer read it, and then close.
+
+        Closing at once would throw away bytes that the peer has sent and we have not read, and TCP would answer
+        those with a reset that can overtake our DISCONNECT.
+        """
+        if self.is_closing or self.has_ended:
+            return
+        self.is_closing = True
+        if self.is_blocked or not self.transport.can_write_eof():
+            self.transport.close()
+        else:
+            self.transport.write_eof()
+        self.timer = self.turn.loop.call_later(LINGER, self.transport.abort)
+
+    def wait(self, verdict: Awaitable[Any], then: Callable[[Any, float], None]) -> None:
+        """Read no more until an answer is there, and go on with it."""
+        self.transport.pause_reading()
+        self.task = self.turn.loop.create_task(self.ask(verdict, then))
+
+    async def ask(self, verdict: Awaitable[Any], then: Callable[[Any, float], None]) -> None:
+        """Wait for a hook; one that raises ends the connection."""
+        connection = self.connection
+        assert connection is not None
+        try:
+            answer = await verdict
+        except asyncio.CancelledError:
+            raise
+        except Exception:
+            logger.exception("a hook failed for %r", connection)
+            connection.fail(
+                ProtocolError(ReasonCode.UNSPECIFIED_ERROR, "a hook of the broker failed"), self.turn.begin()
+            )
+        else:
+            self.task = None
+            then(answer, self.turn.begin())
+        if not self.has_ended and not connection.waiting:
+            self.transport.resume_reading()
+
+
+def peer_name(transport: Any) -> str:
+    """The address of the other side, for people."""
+    name = transport.get_extra_info("peername")
+    if isinstance(name, tuple):
+        host, port = name[:2]
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return str(name or "")

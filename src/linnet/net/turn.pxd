@@ -1,0 +1,17 @@
+cimport cython
+
+from linnet.core.outbox cimport Outbox
+
+cdef class Turn:
+    cdef public list closing
+    cdef public object core
+    cdef public object empty
+    cdef public bint is_open
+    cdef public object loop
+    cdef public double now
+    cdef public dict streams
+    cdef public object timer
+
+    cpdef double begin(self) except -1
+    @cython.locals(outbox=Outbox, marked=list)
+    cpdef void end(self) except *

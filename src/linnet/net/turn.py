@@ -1,0 +1,105 @@
+"""A turn of the event loop, as the core sees it.
+
+Everything that enters the core begins a turn and is given its time; all that is sent meanwhile gathers in outboxes. At
+the turn's end each outbox that has something is written once. So a burst costs one write per peer, the clock is asked
+once per turn, and no message waits for a timer.
+"""
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from linnet.core.broker import BrokerCore
+
+if TYPE_CHECKING:
+    from linnet.net.stream import Stream
+
+
+class Turn:
+    """The turns of one broker on one event loop."""
+
+    __slots__ = ("closing", "core", "empty", "is_open", "loop", "now", "streams", "timer")
+
+    def __init__(self, core: BrokerCore, loop: asyncio.AbstractEventLoop) -> None:
+        self.core = core
+        self.loop = loop
+        self.now = loop.time()
+        self.is_open = False
+        self.closing: list[Stream] = []  # to be closed after what they have to say is written
+        self.streams: dict[Stream, None] = {}  # all open ones
+        self.empty: asyncio.Future[None] | None = None  # whoever waits until there are none
+        self.timer: asyncio.TimerHandle | None = None
+        core.deadlines.on_earlier = self.due_at
+
+    def __repr__(self) -> str:
+        return f"<Turn {'open' if self.is_open else 'idle'}, {len(self.streams)} streams>"
+
+    def begin(self) -> float:
+        """Enter the core: the time of this turn, in seconds of the loop's clock."""
+        if not self.is_open:
+            self.is_open = True
+            self.now = self.loop.time()
+            self.loop.call_soon(self.end)
+        return self.now
+
+    def end(self) -> None:
+        """Write what gathered, go on with what is done in slices, close what is to be closed."""
+        self.is_open = False
+        core = self.core
+        more = bool(core.replaying) and core.turn_ended(self.now)
+        marked = core.marked
+        for outbox in marked:
+            outbox.stream.write()
+        marked.clear()
+        if self.closing:
+            closing = self.closing
+            self.closing = []
+            for stream in closing:
+                stream.close()
+        if more:
+            self.begin()
+
+    def due_at(self, when: float) -> None:
+        """Have `tick` called at a time, which is before all others that are due."""
+        if self.timer is not None:
+            self.timer.cancel()
+        self.timer = self.loop.call_at(when, self.tick)
+
+    def tick(self) -> None:
+        """Do what is due, and come back when the next is."""
+        deadlines = self.core.deadlines
+        self.timer = None
+        deadlines.run(self.begin())
+        next_at = deadlines.next_at
+        if next_at is not None:
+            self.due_at(next_at)
+
+    async def drain(self, timeout: float) -> None:
+        """Wait until every stream has closed; those that have not by then are cut."""
+        deadline = self.loop.time() + timeout
+        while self.streams and self.loop.time() < deadline:
+            await self.emptied(deadline - self.loop.time())
+        for stream in list(self.streams):
+            stream.transport.abort()
+        while self.streams:
+            await self.emptied(1.0)
+        while self.is_open:  # noqa: ASYNC110
+            await asyncio.sleep(0)  # the turn's own end is already on its way
+
+    async def emptied(self, timeout: float) -> None:
+        """Wait until the last stream is closed, or for so long."""
+        self.empty = self.loop.create_future()
+        await asyncio.wait((self.empty,), timeout=timeout)
+        self.empty = None
+
+    def left(self, stream: "Stream") -> None:
+        """A stream is closed for good."""
+        self.streams.pop(stream, None)
+        if self.empty is not None and not self.streams and not self.empty.done():
+            self.empty.set_result(None)
+
+    def stop(self) -> None:
+        """Let nothing happen any more."""
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
+        self.core.deadlines.heap.clear()

@@ -1,0 +1,219 @@
+"""The broker that people start: the only place that knows every part.
+
+It builds the parts from the settings, starts them in order and stops them in the reverse order.
+"""
+
+import asyncio
+import uuid
+import weakref
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import Any, NamedTuple, Self
+
+from linnet.core.broker import BrokerCore
+from linnet.core.limits import Limits
+from linnet.core.ports import Hooks, Observer
+from linnet.core.server_connection import ServerConnection
+from linnet.core.session import Session
+from linnet.errors import LinnetError, ReasonCode
+from linnet.hooks.journal import Journal
+from linnet.local import LocalSubscription
+from linnet.net.listener import Listener
+from linnet.net.turn import Turn
+from linnet.options import host_and_port
+from linnet.settings import Settings
+from linnet.wire.properties import Properties
+from linnet.wire.publish import Message
+from linnet.wire.subscribe import SubscriptionOptions
+
+RUNNING: "weakref.WeakSet[Broker]" = weakref.WeakSet()
+
+
+class Broker:
+    """An MQTT broker in this process.
+
+        async with linnet.Broker(listen="127.0.0.1:0") as broker:
+            print(broker.port)
+
+    `settings` or settings by name (`max_packet_size=65536`) say what it does, `hooks` who may do what, `observers` are
+    told what happens. Raises SettingsError for settings that cannot be.
+    """
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        hooks: Hooks | None = None,
+        observers: Sequence[Observer] = (),
+        **overrides: Any,
+    ) -> None:
+        if settings is None:
+            settings = Settings(**overrides)
+        elif overrides:
+            settings = Settings(**{**settings.model_dump(), **overrides})
+        self.settings = settings
+        self.core = BrokerCore(limits_of(settings), lambda: uuid.uuid4().hex, hooks, (Journal(), *observers))
+        self.listeners: list[Listener] = []
+        self.turn: Turn | None = None
+
+    def __repr__(self) -> str:
+        where = ", ".join(listener.address for listener in self.listeners) or "stopped"
+        return f"<Broker {where}: {len(self.core.connections)} connections, {len(self.core.sessions)} sessions>"
+
+    async def start(self) -> Self:
+        """Listen at every address of the settings. Raises OSError when one cannot be had; then none is."""
+        if self.turn is not None:
+            raise LinnetError(f"{self!r} runs already")
+        turn = self.turn = Turn(self.core, asyncio.get_running_loop())
+        self.core.start(turn.begin())
+        try:
+            for address in self.settings.listen:
+                host, port = host_and_port(address)
+                listener = Listener(turn, host, port, self.settings.backlog)
+                await listener.open()
+                self.listeners.append(listener)
+        except BaseException:
+            await self.stop()
+            raise
+        RUNNING.add(self)
+        return self
+
+    async def stop(self) -> None:
+        """Say goodbye to every client, and leave no socket, task or timer behind. Sessions end."""
+        turn = self.turn
+        if turn is None:
+            return
+        for listener in self.listeners:
+            listener.close()
+        now = turn.begin()
+        for session in self.core.sessions.values():
+            self.core.wills.cancel(session)  # a will speaks of a client that failed, not of a broker that stops
+        for connection in list(self.core.connections):
+            connection.close(ReasonCode.SERVER_SHUTTING_DOWN, "the broker stops", now)
+        await turn.drain(self.settings.stop_timeout)
+        turn.stop()
+        for session in list(self.core.sessions.values()):
+            self.core.end(session, now)
+        self.listeners.clear()
+        self.turn = None
+        RUNNING.discard(self)
+
+    async def __aenter__(self) -> Self:
+        return await self.start()
+
+    async def __aexit__(self, *exception: object) -> None:
+        await self.stop()
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it has been started and not been stopped."""
+        return self.turn is not None
+
+    @property
+    def addresses(self) -> list[tuple[str, int]]:
+        """Host and port of each listener, with the ports that are really used."""
+        return [(listener.host, listener.port) for listener in self.listeners]
+
+    @property
+    def port(self) -> int:
+        """The first listener's port. Raises LinnetError when the broker does not run."""
+        self.running()
+        return self.listeners[0].port
+
+    @property
+    def sessions(self) -> dict[str, Session]:
+        """Every session by its client identifier, of clients that are connected and that are not."""
+        return self.core.sessions
+
+    @property
+    def connections(self) -> list[ServerConnection]:
+        """Every open connection."""
+        return [connection for connection in self.core.connections if isinstance(connection, ServerConnection)]
+
+    def running(self) -> Turn:
+        """The turns of a broker that runs."""
+        if self.turn is None:
+            raise LinnetError("this broker does not run: start it first")
+        return self.turn
+
+    async def publish(
+        self,
+        topic: str,
+        payload: bytes | str = b"",
+        qos: int = 0,
+        retain: bool = False,
+        properties: Properties | None = None,
+    ) -> int:
+        """Publish a message of the program's own; to how many subscribers it went or will go.
+
+        Raises ProtocolError for what is no topic name.
+        """
+        now = self.running().begin()
+        octets = payload.encode() if isinstance(payload, str) else payload
+        message = Message(topic, octets, qos, retain, properties)
+        message.received_at = now
+        return self.core.publish(message, now)
+
+    def subscribe(self, name: str, qos: int = 2, limit: int = 10000) -> LocalSubscription:
+        """Messages that match a topic filter, for this program; see `LocalSubscription`.
+
+        Raises ProtocolError for what is no topic filter.
+        """
+        return LocalSubscription(self.core, self.running().begin, name, SubscriptionOptions(qos), limit)
+
+    def disconnect(self, client_id: str, reason_code: ReasonCode = ReasonCode.ADMINISTRATIVE_ACTION) -> bool:
+        """Close a client's connection; False if it has none."""
+        session = self.core.sessions.get(client_id)
+        if session is None or session.connection is None:
+            return False
+        session.connection.close(reason_code, "closed by the broker's owner", self.running().begin())
+        return True
+
+    def move_clients(self, reference: str, permanently: bool = False) -> int:
+        """Tell every client, those here and those to come, to use another server [MQTT-4.11]; how many were here.
+
+        `reference` is a list of HOST[:PORT] separated by spaces; clients before 5.0 are disconnected or refused.
+        """
+        code = ReasonCode.SERVER_MOVED if permanently else ReasonCode.USE_ANOTHER_SERVER
+        self.core.moved_to = (code, reference)
+        now = self.running().begin()
+        connections = self.connections
+        for connection in connections:
+            connection.redirect(code, reference, now)
+        return len(connections)
+
+
+class Live(NamedTuple):
+    """Every live object of this process that speaks MQTT."""
+
+    brokers: list[Broker]
+    listeners: list[Listener]
+    connections: list[ServerConnection]
+    sessions: list[Session]
+
+
+def live() -> Live:
+    """Every running broker of this process, and its listeners, connections and sessions, to be looked at."""
+    brokers = list(RUNNING)
+    return Live(
+        brokers,
+        [listener for broker in brokers for listener in broker.listeners],
+        [connection for broker in brokers for connection in broker.connections],
+        [session for broker in brokers for session in broker.sessions.values()],
+    )
+
+
+async def stop_all() -> None:
+    """Stop every running broker of this process, each on its own event loop."""
+    here = asyncio.get_running_loop()
+    for broker in list(RUNNING):
+        loop = broker.running().loop
+        if loop is here:
+            await broker.stop()
+        else:
+            await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(broker.stop(), loop))
+
+
+def limits_of(settings: Settings) -> Limits:
+    """Those settings that the core needs."""
+    return Limits(**{field.name: getattr(settings, field.name) for field in fields(Limits)})

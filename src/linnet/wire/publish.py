@@ -1,0 +1,358 @@
+"""PUBLISH, and the Application Message that it carries.
+
+This is the packet that everything else is for, so it is built for speed without being bent:
+
+- A message keeps the packet it arrived in, as bytes. Towards a subscriber of the same kind that packet *is* the
+  encoding, and nobody's payload is copied to make another.
+- Any other form of it is encoded once and kept (`form`), in two pieces between which each receiver's packet
+  identifier goes. What differs per receiver (subscription identifiers, topic alias, the time left) is put
+  together by `encode_head` around the shared payload.
+- Properties are looked at once. Those that are forwarded unaltered [MQTT-3.3.2-4, -15, -16, -17, -18, -20] are
+  kept as the bytes they came in.
+"""
+
+from typing import ClassVar
+
+from linnet.errors import MalformedPacket, ProtocolError, ReasonCode
+from linnet.wire.properties import Properties
+from linnet.wire.reader import Reader
+from linnet.wire.varint import encode_varint
+from linnet.wire.version import Version
+
+PUBLISH = 3
+NEVER = -1  # a message expiry interval that is absent
+
+# Bits of the fixed header [MQTT-3.3.1]
+RETAIN = 0x01
+DUP = 0x08
+
+PACKET_IDS: list[bytes | None] = [None] * 65536
+
+
+def packet_id_bytes(packet_id: int) -> bytes:
+    """A packet identifier as it is on the wire; each is made once, when it is first used."""
+    octets = PACKET_IDS[packet_id]
+    if octets is None:
+        octets = PACKET_IDS[packet_id] = packet_id.to_bytes(2, "big")
+    return octets
+
+
+class Message:
+    """An Application Message: what a publisher said, apart from how it travelled.
+
+    Attributes: `topic_name` (UTF-8 bytes), `qos` (0..2), `retain`, `expiry` (seconds, -1 = never), `received_at`
+    (the broker's monotonic clock), `publisher` (the session it came from, or None), `forwarded` (the encoded
+    properties that every receiver gets).
+    """
+
+    __slots__ = (
+        "body",
+        "expiry",
+        "forms",
+        "forwarded",
+        "has_properties",
+        "packet",
+        "payload_at",
+        "plain3",
+        "plain5",
+        "publisher",
+        "qos",
+        "received_at",
+        "retain",
+        "topic_name",
+    )
+
+    def __init__(
+        self,
+        topic: str | bytes,
+        payload: bytes = b"",
+        qos: int = 0,
+        retain: bool = False,
+        properties: Properties | None = None,
+    ) -> None:
+        if qos not in (0, 1, 2):
+            raise ValueError(f"qos is 0, 1 or 2, not {qos!r}")
+        self.topic_name = topic.encode() if isinstance(topic, str) else topic
+        self.qos = qos
+        self.retain = retain
+        self.expiry = NEVER
+        self.received_at = 0.0
+        self.publisher: object = None
+        self.packet: bytes = b""  # the PUBLISH it arrived in
+        self.has_properties = False  # whether that packet has them
+        self.payload_at = 0
+        self.body: bytes | None = bytes(payload)
+        self.forwarded = b""
+        self.plain3: bytes | None = None
+        self.plain5: bytes | None = None
+        self.forms: list[tuple[bytes, bytes] | None] | None = None
+        if properties is not None:
+            self.take_properties(properties)
+
+    def __repr__(self) -> str:
+        retain = " retained" if self.retain else ""
+        return f"<{type(self).__name__} {self.topic!r} QoS {self.qos}{retain}, {self.size()} bytes>"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Message) and self.key() == other.key()
+
+    def key(self) -> tuple[object, ...]:
+        """What makes two messages the same message."""
+        return (self.topic_name, self.payload, self.qos, self.retain, self.expiry, self.forwarded)
+
+    @property
+    def topic(self) -> str:
+        """The topic name as text."""
+        return self.topic_name.decode()
+
+    @property
+    def payload(self) -> bytes:
+        """What was published: bytes without a meaning to the broker."""
+        if self.body is None:
+            self.body = self.packet[self.payload_at :]
+        return self.body
+
+    @property
+    def properties(self) -> Properties:
+        """The properties, decoded anew at each call."""
+        properties = Properties.decode(Reader(encode_varint(len(self.forwarded)) + self.forwarded), PUBLISH)
+        if self.expiry >= 0:
+            properties.message_expiry_interval = self.expiry
+        return properties
+
+    def size(self) -> int:
+        """Payload size in bytes."""
+        return len(self.packet) - self.payload_at if self.body is None else len(self.body)
+
+    def weight(self) -> int:
+        """About how many bytes it takes to keep this message."""
+        return len(self.topic_name) + len(self.forwarded) + self.size()
+
+    def take_properties(self, properties: Properties) -> None:
+        """Part what is forwarded as it is from what belongs to this hop."""
+        if properties.message_expiry_interval is not None:
+            self.expiry = properties.message_expiry_interval
+        self.forwarded = forwardable(properties)
+
+    def seconds_left(self, now: float) -> int:
+        """The message expiry interval that is left, in whole seconds [MQTT-3.3.2-6]; below 0 when it expired.
+
+        Only for a message that has one. A message that is sent in the second it came in keeps its interval.
+        """
+        waited = int(now - self.received_at)
+        return self.expiry - waited if waited < self.expiry or waited == 0 else -1
+
+    def plain(self, has_properties: bool) -> bytes:
+        """The PUBLISH with QoS 0 and nothing added, encoded once for all who get just that."""
+        packet = self.plain5 if has_properties else self.plain3
+        if packet is None:
+            head, tail = self.form(0, False, has_properties)
+            packet = head + tail
+            if has_properties:
+                self.plain5 = packet
+            else:
+                self.plain3 = packet
+        return packet
+
+    def form(self, qos: int, retain: bool, has_properties: bool) -> tuple[bytes, bytes]:
+        """The PUBLISH with nothing added, before and after the packet identifier; encoded once and kept."""
+        if self.forms is None:
+            self.forms = [None] * 12
+        index = qos << 2 | retain << 1 | has_properties
+        form = self.forms[index]
+        if form is None:
+            form = self.forms[index] = self.encode_form(qos, retain, has_properties)
+        return form
+
+    def encode_form(self, qos: int, retain: bool, has_properties: bool) -> tuple[bytes, bytes]:
+        """Make one `form`, from the packet that was received where its bytes are the right ones."""
+        packet = self.packet
+        header = PUBLISH << 4 | qos << 1 | retain
+        if qos and packet and packet[0] == header and self.has_properties == has_properties and self.expiry < 0:
+            at = self.tail_at()
+            return packet[: at - 2], packet[at:]
+        tail = self.payload
+        if has_properties:
+            tail = encode_varint(len(self.forwarded)) + self.forwarded + tail
+        remaining = 2 + len(self.topic_name) + (2 if qos else 0) + len(tail)
+        return encode_start(header, remaining, self.topic_name), tail
+
+    def tail_at(self) -> int:
+        """Where the bytes after the packet identifier begin in the received packet."""
+        if not self.has_properties:
+            return self.payload_at
+        return self.payload_at - len(self.forwarded) - len(encode_varint(len(self.forwarded)))
+
+    def encode_head(
+        self,
+        qos: int,
+        retain: bool,
+        has_properties: bool,
+        packet_id: int,
+        topic_name: bytes,
+        extra: bytes,
+    ) -> bytes:
+        """Everything before the payload, for one receiver.
+
+        `topic_name` is empty when a topic alias stands for it; `extra` are encoded properties of this receiver's own.
+        """
+        middle = packet_id_bytes(packet_id) if qos else b""
+        if has_properties:
+            middle += encode_varint(len(extra) + len(self.forwarded)) + extra + self.forwarded
+        remaining = 2 + len(topic_name) + len(middle) + self.size()
+        return encode_start(PUBLISH << 4 | qos << 1 | retain, remaining, topic_name) + middle
+
+
+class Publish(Message):
+    """A PUBLISH control packet: a message and what belongs to this one hop [MQTT-3.3]."""
+
+    type: ClassVar[int] = PUBLISH
+
+    __slots__ = ("alias", "dup", "identifiers", "packet_id", "user_properties")
+
+    def __init__(
+        self,
+        topic: str | bytes,
+        payload: bytes = b"",
+        qos: int = 0,
+        retain: bool = False,
+        dup: bool = False,
+        packet_id: int = 0,
+        properties: Properties | None = None,
+    ) -> None:
+        self.dup = dup
+        self.packet_id = packet_id
+        self.alias = 0
+        self.identifiers: list[int] | None = None
+        self.user_properties = 0  # how many
+        super().__init__(topic, payload, qos, retain, properties)
+
+    def key(self) -> tuple[object, ...]:
+        """What makes two packets equal."""
+        return (*super().key(), self.dup, self.packet_id, self.alias, tuple(self.identifiers or ()))
+
+    @property
+    def properties(self) -> Properties:
+        """The properties of the packet, those of this hop included."""
+        properties = super().properties
+        properties.topic_alias = self.alias or None
+        properties.subscription_identifiers = list(self.identifiers or ())
+        return properties
+
+    def take_properties(self, properties: Properties) -> None:
+        """Keep this hop's properties beside the message's."""
+        super().take_properties(properties)
+        self.alias = properties.topic_alias or 0
+        self.identifiers = list(properties.subscription_identifiers) or None
+        self.user_properties = len(properties.user_properties)
+
+    def encode(self, version: Version) -> bytes:
+        """The whole packet. Raises ProtocolError when it cannot be said in MQTT."""
+        if len(self.topic_name) > 65535:
+            raise ProtocolError(ReasonCode.TOPIC_NAME_INVALID, f"topic name of {len(self.topic_name)} bytes")
+        if bool(self.qos) != bool(self.packet_id):
+            raise ProtocolError(ReasonCode.PROTOCOL_ERROR, "a packet identifier goes with QoS 1 and 2", "MQTT-2.2.1-2")
+        middle = packet_id_bytes(self.packet_id) if self.qos else b""
+        if version.has_properties:
+            middle += self.properties.encode(PUBLISH)
+        header = PUBLISH << 4 | self.dup << 3 | self.qos << 1 | self.retain
+        remaining = 2 + len(self.topic_name) + len(middle) + self.size()
+        return encode_start(header, remaining, self.topic_name) + middle + self.payload
+
+    @classmethod
+    def decode(cls, flags: int, body: bytes, version: Version) -> "Publish":
+        """Decode what follows the fixed header."""
+        header = PUBLISH << 4 | flags
+        start = bytes((header,)) + encode_varint(len(body))
+        packet = start + body
+        return read_publish(packet, header, 0, len(start), len(packet), version.has_properties)
+
+
+def encode_start(header: int, remaining: int, topic_name: bytes) -> bytes:
+    """Fixed header and topic name."""
+    return bytes((header,)) + encode_varint(remaining) + len(topic_name).to_bytes(2, "big") + topic_name
+
+
+def forwardable(properties: Properties) -> bytes:
+    """Encode the properties that go on unaltered, without those that each hop sets anew."""
+    hop = (properties.message_expiry_interval, properties.topic_alias, properties.subscription_identifiers)
+    properties.message_expiry_interval = properties.topic_alias = None
+    properties.subscription_identifiers = []
+    try:
+        encoded = Reader(properties.encode(PUBLISH))
+    finally:
+        properties.message_expiry_interval, properties.topic_alias, properties.subscription_identifiers = hop
+    encoded.varint()
+    return encoded.rest()
+
+
+def read_publish(data: bytes, header: int, start: int, body: int, stop: int, has_properties: bool) -> Publish:
+    """Decode the PUBLISH at `data[start:stop]`, whose variable header begins at `body`.
+
+    The topic name's characters are not looked at: that is done once for each topic, where it is routed.
+    Raises MalformedPacket [MQTT-3.3.1-4, MQTT-3.3.1-2, MQTT-2.2.1-3].
+    """
+    octets = data
+    qos = (header >> 1) & 3
+    if qos == 3:
+        raise MalformedPacket("PUBLISH with QoS 3", "MQTT-3.3.1-4")
+    if qos == 0 and header & DUP:
+        raise MalformedPacket("PUBLISH with QoS 0 and DUP", "MQTT-3.3.1-2")
+    at = body + 2
+    if at > stop:
+        raise MalformedPacket("PUBLISH without a topic name", "MQTT-3.3.2-1")
+    topic_end = at + (octets[body] << 8 | octets[body + 1])
+    after = topic_end + 2 if qos else topic_end
+    if after > stop:
+        raise MalformedPacket("PUBLISH ends within its topic name or packet identifier", "MQTT-3.3.2-1")
+    publish = Publish.__new__(Publish)
+    publish.topic_name = octets[at:topic_end]
+    publish.packet = packet = octets[start:stop]
+    publish.qos = qos
+    publish.retain = header & RETAIN != 0
+    publish.dup = header & DUP != 0
+    publish.packet_id = 0
+    publish.alias = 0
+    publish.identifiers = None
+    publish.user_properties = 0
+    publish.has_properties = has_properties
+    publish.expiry = NEVER
+    publish.forwarded = b""
+    publish.body = publish.plain3 = publish.plain5 = publish.forms = publish.publisher = None
+    publish.received_at = 0.0
+    if qos:
+        publish.packet_id = octets[topic_end] << 8 | octets[topic_end + 1]
+        if publish.packet_id == 0:
+            raise MalformedPacket("PUBLISH with packet identifier 0", "MQTT-2.2.1-3")
+    if has_properties:
+        if after == stop:
+            raise MalformedPacket("PUBLISH without a property length", "MQTT-2.2.2-1")
+        if octets[after] == 0:
+            publish.payload_at = after + 1 - start
+            if header == 0x30:
+                publish.plain5 = packet
+        else:
+            read_properties(publish, after - start)
+    else:
+        publish.payload_at = after - start
+        if header == 0x30:
+            publish.plain3 = packet
+    return publish
+
+
+def read_properties(publish: Publish, at: int) -> None:
+    """Decode the properties, which begin `at` that place of the received packet."""
+    packet = publish.packet
+    reader = Reader(packet, at)
+    properties = Properties.decode(reader, PUBLISH)
+    publish.take_properties(properties)
+    publish.payload_at = len(packet) - reader.left()
+    if not publish.alias and publish.expiry < 0 and publish.identifiers is None:
+        length = Reader(packet, at)
+        count = length.varint()
+        publish.forwarded = packet[publish.payload_at - count : publish.payload_at]
+        if packet[0] == 0x30:
+            publish.plain5 = packet
+    else:
+        publish.body = packet[publish.payload_at :]
+        publish.packet = b""  # not what is sent on
