@@ -49,7 +49,7 @@ def test_every_number_has_bounds_on_both_sides() -> None:
 def test_a_number_is_taken_at_its_bounds_and_refused_beyond(name: str) -> None:
     row = OPTIONS[name]
     assert row.low is not None and row.high is not None
-    rest = {"max_output_bytes": 1} if name == "max_output_bytes_hard" else {}
+    rest: dict[str, float] = {"max_output_bytes": 1} if name == "max_output_bytes_hard" else {}
     if name == "max_output_bytes":
         rest = {"max_output_bytes_hard": row.high}
     for value in (row.low, row.high):
@@ -327,8 +327,7 @@ def test_values_of_several_sources_must_agree(tmp_path: Path) -> None:
     file = write(tmp_path, "[limits]\nmax_output_bytes = 9_000_000\n")
     assert load(file, {"LINNET_MAX_OUTPUT_BYTES_HARD": "9000000"}, {}).max_output_bytes == 9_000_000
     assert load_refusal(file, {}, {}) == [
-        "max_output_bytes = 9000000: allowed is at most max_output_bytes_hard, which is 8388608 "
-        f"({file}, line 2)"
+        f"max_output_bytes = 9000000: allowed is at most max_output_bytes_hard, which is 8388608 ({file}, line 2)"
     ]
 
 
@@ -355,9 +354,7 @@ def test_line_numbers_are_found_for_tables_and_dotted_keys() -> None:
     }
 
 
-@pytest.mark.parametrize(
-    "value", ["", 'a"b\\c', "tab\tnul\0del\x7f", "ü€😀", True, 0, -1, 2.5, ("a", "b"), ()]
-)
+@pytest.mark.parametrize("value", ["", 'a"b\\c', "tab\tnul\0del\x7f", "ü€😀", True, 0, -1, 2.5, ("a", "b"), ()])
 def test_toml_writes_what_toml_reads(value: object) -> None:
     import tomllib
 

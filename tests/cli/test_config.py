@@ -1,6 +1,8 @@
 """`linnet config`: show, check, reference, and what the command line refuses."""
 
 import os
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -91,18 +93,14 @@ def test_version_tells_the_form_and_the_python(capsys: pytest.CaptureFixture[str
     assert usage_fault("--version") == 0
     form = "compiled" if linnet.compiled else "interpreted"
     text = capsys.readouterr().out
-    assert text.startswith(
-        f"linnet {linnet.__version__} ({form}, Python {platform.python_version()}, uvloop "
-    )
+    assert text.startswith(f"linnet {linnet.__version__} ({form}, Python {platform.python_version()}, uvloop ")
     assert text.endswith(("yes)\n", "no)\n"))
 
 
 def test_the_reference_in_the_documents_is_that_of_the_table() -> None:
     page = PAGE.read_text("utf-8")
     inside = page.partition(config.BEGIN)[2].partition(config.END)[0]
-    assert inside.strip() == config.markdown().strip(), (
-        "renew it: linnet config reference --into docs/configuration.md"
-    )
+    assert inside.strip() == config.markdown().strip(), "renew it: linnet config reference --into docs/configuration.md"
 
 
 def test_the_reference_has_a_row_for_every_setting(capsys: pytest.CaptureFixture[str]) -> None:
@@ -113,9 +111,7 @@ def test_the_reference_has_a_row_for_every_setting(capsys: pytest.CaptureFixture
     assert {len(row) for row in rows} == {4}
 
 
-def test_the_toml_reference_is_a_file_with_all_defaults(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
+def test_the_toml_reference_is_a_file_with_all_defaults(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert main(["config", "reference", "--toml"]) == 0
     file = tmp_path / "defaults.toml"
     file.write_text(capsys.readouterr().out, "utf-8")
@@ -123,6 +119,17 @@ def test_the_toml_reference_is_a_file_with_all_defaults(
     assert settings == Settings()
     assert all(where.startswith(f"{file}, line ") for where in settings.settings_sources.values())
     assert all(f"# {row.sentence}" in file.read_text("utf-8") for row in OPTIONS.values())
+
+
+def test_a_reader_who_has_seen_enough_is_no_error() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        words = [sys.executable, "-m", "linnet", "config", "reference"]
+        result = subprocess.run(words, stdout=writing, stderr=subprocess.PIPE, timeout=20)
+    finally:
+        os.close(writing)
+    assert (result.returncode, result.stderr) == (1, b"")
 
 
 def test_the_reference_is_renewed_between_its_marks_and_nowhere_else(tmp_path: Path) -> None:

@@ -43,9 +43,7 @@ def test_json_lines_are_one_object_each_even_with_an_exception(capsys: pytest.Ca
 
 
 @pytest.mark.parametrize(("level", "count"), [("debug", 4), ("info", 3), ("warning", 2), ("error", 1)])
-def test_less_important_lines_are_left_out(
-    capsys: pytest.CaptureFixture[str], level: str, count: int
-) -> None:
+def test_less_important_lines_are_left_out(capsys: pytest.CaptureFixture[str], level: str, count: int) -> None:
     logs.configure(level, "text")
     logger = logging.getLogger("linnet")
     for write in (logger.debug, logger.info, logger.warning, logger.error):
