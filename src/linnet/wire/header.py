@@ -50,7 +50,7 @@ def check_first_byte(first: int, version: Version, from_client: bool | None = No
     packet_type = first >> 4
     flags = first & 0x0F
     if packet_type == 0 or (packet_type == PacketType.AUTH and not version.can_say_why):
-        raise MalformedPacket(f"there is no packet of type {packet_type} in MQTT {version.name}", "MQTT-2.1.2-1")
+        raise MalformedPacket(f"MQTT {version.name} has no packet of type {packet_type}")
     if packet_type != PacketType.PUBLISH:
         expected = REQUEST_FLAGS if packet_type in REQUESTS else 0
         may_repeat = version.requests_may_be_duplicates and expected == REQUEST_FLAGS

@@ -1,0 +1,1 @@
+"""The rows of `tests.packets`, a file for each family of packets."""
