@@ -132,7 +132,7 @@ def collect(tests: Path = ROOT / "tests") -> Tags:
     """Lets a pytest of its own collect the suite, and looks at what it found."""
     tags = Tags()
     said = io.StringIO()
-    quietly = ["--collect-only", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"]
+    quietly = ["--collect-only", "-q", "-p", "no:cacheprovider"]
     with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
         code = pytest.main([*quietly, "-c", str(ROOT / "pyproject.toml"), str(tests)], plugins=[tags])
     if code != pytest.ExitCode.OK and not tags.faults:
