@@ -268,11 +268,7 @@ def plain_line(results: Results, scenario: str, broker: str) -> str:
 
 def plain_table(results: Results) -> str:
     """A line for each scenario and broker."""
-    head = (
-        f"{'scenario':<12}{'broker':<16}"
-        + "".join(f"{name:>12}" for name in FIGURES.values())
-        + f"{'lost':>8}"
-    )
+    head = f"{'scenario':<12}{'broker':<16}" + "".join(f"{name:>12}" for name in FIGURES.values()) + f"{'lost':>8}"
     return "\n".join([head, *(plain_line(results, s, b) for s, of in results.samples.items() for b in of)])
 
 

@@ -50,9 +50,7 @@ def build_tools(build: Path) -> None:
         if target.exists() and target.stat().st_mtime >= source.stat().st_mtime:
             continue
         if compiler is None:
-            sys.exit(
-                "no C compiler: the load generator is written in C (Debian: apt-get install gcc libc6-dev)"
-            )
+            sys.exit("no C compiler: the load generator is written in C (Debian: apt-get install gcc libc6-dev)")
         subprocess.run([*compiler.split(), "-O2", "-o", str(target), str(source)], check=True)
 
 
@@ -108,9 +106,7 @@ def wrong_form(spec: Spec) -> str:
     if "form" not in spec:
         return ""
     command = [*spec["cmd"][: spec["cmd"].index("serve")], "--version"]
-    said = subprocess.run(
-        command, check=False, capture_output=True, text=True, env={**os.environ, **spec["env"]}
-    )
+    said = subprocess.run(command, check=False, capture_output=True, text=True, env={**os.environ, **spec["env"]})
     version = (said.stdout + said.stderr).strip() or "nothing"
     return "" if spec["form"] in version else f"should be {spec['form']}, but says {version.splitlines()[-1]}"
 
@@ -128,6 +124,7 @@ def machine(specs: dict[str, Spec]) -> str:
         program = shutil.which(specs[PEER]["cmd"][0], path=SEARCH) or PEER
         said = subprocess.run([program, "-h"], check=False, capture_output=True, text=True).stdout
         words.append(said.splitlines()[0] if said else PEER)
+    words.append(f"load average {os.getloadavg()[0]:.1f} at the start")
     return ", ".join(words)
 
 
@@ -212,12 +209,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--markdown", action="store_true", help="print the table for docs/performance.md")
     parser.add_argument("--json", default="", help="write all samples to this file")
     parser.add_argument("--check", action="store_true", help="exit code 1 when a bar is missed")
-    parser.add_argument(
-        "--bin", default=str(ROOT / ".venv" / "bin"), help="where python and linnet are (.venv/bin)"
-    )
-    parser.add_argument(
-        "--build", default=str(ROOT / "build" / "bench"), help="where the C tools go (build/bench)"
-    )
+    parser.add_argument("--bin", default=str(ROOT / ".venv" / "bin"), help="where python and linnet are (.venv/bin)")
+    parser.add_argument("--build", default=str(ROOT / "build" / "bench"), help="where the C tools go (build/bench)")
     parser.add_argument("--brokers", default=str(HERE / "brokers.json"), help="the contenders (brokers.json)")
     parser.add_argument("--idle", type=int, default=5000, help="connections of the scenario idle (5000)")
     parser.add_argument("--timeout", type=float, default=120.0, help="seconds for one run of mqload (120)")
@@ -248,9 +241,10 @@ def main() -> int:
     resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
     misses: list[str] = []
     specs = contenders(options, misses)
+    where = machine(specs)
     results = measure_all(specs, scenarios, options, misses)
     table = Table(results, misses=misses).build()
-    report(table, machine(specs), options)
+    report(table, where, options)
     return 1 if options.check and table.misses else 0
 
 

@@ -90,9 +90,7 @@ class Table:
             return {"ratio": fraction(ratio), "bar": "-", "aim": "-", "met": "-"}
         met = "-" if ratio is None else "aim" if ratio <= bar.aim else "bar" if ratio <= bar.bar else "NO"
         if met == "NO":
-            self.misses.append(
-                f"{scenario}: {fraction(ratio)} of Mosquitto's CPU time, bar {fraction(bar.bar)}"
-            )
+            self.misses.append(f"{scenario}: {fraction(ratio)} of Mosquitto's CPU time, bar {fraction(bar.bar)}")
         return {"ratio": fraction(ratio), "bar": fraction(bar.bar), "aim": fraction(bar.aim), "met": met}
 
     def _with_v5(self, scenario: str, cost: dict[str, float | None]) -> str:
@@ -110,9 +108,7 @@ class Table:
         limit = bar.interpreted if bar else None
         missed = ratio is not None and limit is not None and ratio > limit
         if missed:
-            self.misses.append(
-                f"{scenario}: interpreted {fraction(ratio)} of Mosquitto's, bar {fraction(limit)}"
-            )
+            self.misses.append(f"{scenario}: interpreted {fraction(ratio)} of Mosquitto's, bar {fraction(limit)}")
         return fraction(ratio) + ("!" if missed else "")
 
     def _latency(self, scenario: str) -> dict[str, str]:
@@ -147,9 +143,7 @@ class Table:
 
     def columns(self) -> list[str]:
         """The headings, without those of brokers that took no part."""
-        return (
-            [name for name in self.rows[0] if any(row[name] != "-" for row in self.rows)] if self.rows else []
-        )
+        return [name for name in self.rows[0] if any(row[name] != "-" for row in self.rows)] if self.rows else []
 
     def text(self) -> str:
         return self._laid_out("  ", "", "-")
@@ -167,9 +161,7 @@ class Table:
             return f"{edge} {between.join([first.strip().ljust(widths[0]), *others])} {edge}".strip()
 
         rules = ["-" * widths[0], *("-" * (width - 1) + right for width in widths[1:])]
-        return "\n".join(
-            [line(columns), line(rules), *(line([row[n] for n in columns]) for row in self.rows)]
-        )
+        return "\n".join([line(columns), line(rules), *(line([row[n] for n in columns]) for row in self.rows)])
 
 
 def part(ours: float | None, theirs: float | None) -> float | None:

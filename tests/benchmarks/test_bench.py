@@ -94,9 +94,7 @@ def test_startup_and_idle_connections_are_measured(tools: None, tmp_path: Path) 
     assert "idle (KiB/connection)" in done.output
 
 
-def test_a_broker_that_does_not_start_is_a_miss_and_the_others_are_measured(
-    tools: None, tmp_path: Path
-) -> None:
+def test_a_broker_that_does_not_start_is_a_miss_and_the_others_are_measured(tools: None, tmp_path: Path) -> None:
     known = json.loads((BENCHMARKS / "brokers.json").read_text())
     known["broken"] = {"cmd": ["sh", "-c", "echo no such luck; exit 3"]}
     (tmp_path / "brokers.json").write_text(json.dumps(known))

@@ -52,9 +52,7 @@ def test_the_interpreted_form_is_held_against_mosquitto_at_qos_0(judge: Any) -> 
     assert judge("pairs50-q1", **costs).misses == []
 
 
-@pytest.mark.parametrize(
-    ("p50", "p99", "missed"), [(300, 900, []), (301, 900, ["p50"]), (301, 901, ["p50", "p99"])]
-)
+@pytest.mark.parametrize(("p50", "p99", "missed"), [(300, 900, []), (301, 900, ["p50"]), (301, 901, ["p50", "p99"])])
 def test_latency_may_be_no_worse_than_mosquittos(judge: Any, p50: int, p99: int, missed: list[str]) -> None:
     ours = {"cpu_us": 10.0, "p50_us": p50, "p99_us": p99}
     table = judge("rate5000", mosquitto={"cpu_us": 10.0, "p50_us": 300, "p99_us": 900}, linnet=ours)
