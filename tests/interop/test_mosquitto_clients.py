@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from linnet.wire import Properties, Publish
+from linnet.wire import V3_1_1, Connack, Connect, Properties, Publish
 from tests.interop.tools import Program, mosquitto, program, start
 from tests.peer import Peer
 
@@ -60,9 +60,7 @@ async def test_a_thousand_lines_arrive_once_and_in_order(port: int, version: str
 async def test_a_large_file_arrives_whole(port: int, version: str, tmp_path: Path) -> None:
     given = tmp_path / "large"
     given.write_bytes(bytes(range(32, 127)) * 8000)
-    async with await client(
-        "sub", port, "-V", version, "-t", "file", "-q", 1, "-C", 1, "-N", "-W", 30
-    ) as sub:
+    async with await client("sub", port, "-V", version, "-t", "file", "-q", 1, "-C", 1, "-N", "-W", 30) as sub:
         async with Peer(port, "witness") as witness:
             await done("pub", port, "-V", version, "-t", "file", "-q", 1, "-r", "-f", given)
             await witness.subscribe("file")
@@ -179,18 +177,28 @@ async def test_mosquitto_bridges_to_us(port: int, version: str, tmp_path: Path) 
         "connection linnet",
         f"address 127.0.0.1:{port}",
         f"bridge_protocol_version {version}",
+        "try_private false",
         "topic up/# out 1",
         "topic down/# in 1",
     ]
     async with Peer(port, "here") as here:
-        await here.subscribe("$SYS/broker/connection/+/state", qos=1)
+        await here.subscribe("up/#", qos=1)
+        await here.publish("down/first", b"kept until the bridge stands", qos=1, retain=True)
         async with mosquitto(tmp_path, *bridge) as other, Peer(other, "there") as there:
-            assert (await here.receive()).payload in (b"0", b"1")
-            await here.subscribe("up/#", qos=1)
             await there.subscribe("down/#", qos=1)
+            assert (await there.receive()).payload == b"kept until the bridge stands"
             await there.publish("up/a", b"to us", qos=1)
-            while (packet := await here.receive()).topic != "up/a":
-                pass
-            assert packet.payload == b"to us"
+            packet = await here.expect(Publish)
+            assert (packet.topic, packet.payload) == ("up/a", b"to us")
             await here.publish("down/a", b"to them", qos=1)
             assert (await there.receive()).payload == b"to them"
+
+
+async def test_a_bridge_that_asks_for_more_is_told_no_in_its_own_words(port: int) -> None:
+    """Mosquitto's bridges first ask for level 0x84; only return code 1 of 3.1.1 makes them ask for 4 instead."""
+    async with Peer.raw(port, V3_1_1) as bridge:
+        connect = bytearray(Connect(client_id="bridge", clean_start=False).encode(V3_1_1))
+        connect[8] |= 0x80
+        bridge.send(connect)
+        assert (await bridge.expect(Connack)).encode(V3_1_1) == b"\x20\x02\x00\x01"
+        assert await bridge.closed() == []

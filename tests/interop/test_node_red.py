@@ -58,9 +58,7 @@ def flow(port: int, version: str) -> list[dict[str, Any]]:
 
 def deploy(admin: int, nodes: list[dict[str, Any]]) -> int:
     body = json.dumps(nodes).encode()
-    request = Request(
-        f"http://127.0.0.1:{admin}/flows", body, {"Content-Type": "application/json"}, method="POST"
-    )
+    request = Request(f"http://127.0.0.1:{admin}/flows", body, {"Content-Type": "application/json"}, method="POST")
     with urlopen(request, timeout=PATIENCE) as answer:
         status: int = answer.status
         return status

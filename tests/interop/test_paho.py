@@ -62,9 +62,7 @@ class Paho:
         await asyncio.to_thread(info.wait_for_publish, PATIENCE)
 
     def properties(self, packet: str, **values: Any) -> Any:
-        made = self.paho.Properties(
-            getattr(library("paho.mqtt.packettypes", "paho-mqtt").PacketTypes, packet)
-        )
+        made = self.paho.Properties(getattr(library("paho.mqtt.packettypes", "paho-mqtt").PacketTypes, packet))
         for name, value in values.items():
             setattr(made, name, value)
         return made
@@ -185,9 +183,7 @@ async def test_the_options_of_a_subscription_hold(port: int) -> None:
     async with connected(port, "alice") as alice, connected(port, "bob") as bob:
         options = library("paho.mqtt.subscribeoptions", "paho-mqtt").SubscribeOptions
         await alice.publish("a", b"before", qos=1, retain=True)
-        await bob.subscribe(
-            "a", options=options(qos=1, noLocal=True, retainAsPublished=True, retainHandling=2)
-        )
+        await bob.subscribe("a", options=options(qos=1, noLocal=True, retainAsPublished=True, retainHandling=2))
         await bob.publish("a", b"own", qos=1)
         await alice.publish("a", b"after", qos=1, retain=True)
         message = await bob.message()
