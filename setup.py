@@ -143,8 +143,6 @@ class BuildExtensions(build_ext):
 
 reason = why_not_compiled()
 setup(
-    ext_modules=[]
-    if reason
-    else [Extension(name, [source]) for name, source in modules_to_compile().items()],
+    ext_modules=[] if reason else [Extension(name, [source]) for name, source in modules_to_compile().items()],
     cmdclass={"build": Build, "build_py": BuildPython, "build_ext": BuildExtensions},
 )

@@ -26,7 +26,8 @@ MAY_IMPORT = {
     "cluster": SHELL,
     "hooks": SHELL,
     "client": SHELL | {"net"},
-    "server": SHELL | {"client", "net", "store", "cluster", "hooks"},
+    "local": SHELL,
+    "server": SHELL | {"client", "net", "store", "cluster", "hooks", "local"},
 }
 MAY_IMPORT["cli"] = MAY_IMPORT["web"] = MAY_IMPORT["server"] | {"server", "__init__"}
 MAY_IMPORT["__init__"] = MAY_IMPORT["server"] | {"server"}

@@ -84,10 +84,7 @@ def negative_indices(node: ast.AST) -> list[int]:
     return [
         child.lineno
         for child in ast.walk(node)
-        if (
-            isinstance(child, ast.Subscript)
-            and any(isinstance(part, ast.USub) for part in ast.walk(child.slice))
-        )
+        if (isinstance(child, ast.Subscript) and any(isinstance(part, ast.USub) for part in ast.walk(child.slice)))
         or (isinstance(child, ast.ExceptHandler) and child.type and "IndexError" in ast.unparse(child.type))
     ]
 

@@ -9,9 +9,7 @@ from tests.house.sources import PACKAGE, ROOT
 
 
 async def test_the_sources_alone_are_a_broker(tmp_path: Path) -> None:
-    shutil.copytree(
-        PACKAGE, tmp_path / "linnet", ignore=shutil.ignore_patterns("*.pxd", "*.so", "__pycache__")
-    )
+    shutil.copytree(PACKAGE, tmp_path / "linnet", ignore=shutil.ignore_patterns("*.pxd", "*.so", "__pycache__"))
     process = await asyncio.create_subprocess_exec(
         *(
             sys.executable,
