@@ -16,19 +16,19 @@ KNOWN = {"ann": b"apple", "ben": b"banana"}
 class House(linnet.Hooks):
     """Who may come in, and what may be said here."""
 
-    def admit(self, connect: Any, peer: Any) -> linnet.ReasonCode:
+    def admit(self, connect: Connect, peer: linnet.Peer) -> linnet.ReasonCode:
         expected = KNOWN.get(connect.user_name or "")
         if expected is None or connect.password != expected:
             return linnet.ReasonCode.BAD_USER_NAME_OR_PASSWORD
         return linnet.ReasonCode.SUCCESS
 
-    async def subscribing(self, session: Any, name: str, options: Any) -> int | linnet.ReasonCode:
+    async def subscribing(self, session: Any, name: str, options: SubscriptionOptions) -> int | linnet.ReasonCode:
         await asyncio.sleep(0)  # a coroutine may ask a database; only this client waits for the answer
         if name.startswith("secrets/"):
             return linnet.ReasonCode.NOT_AUTHORIZED
         return min(options.qos, 1)
 
-    def publishing(self, session: Any, message: Any) -> Any:
+    def publishing(self, session: Any, message: linnet.Message) -> linnet.Message | linnet.ReasonCode:
         if message.size() > 20:
             return linnet.ReasonCode.QUOTA_EXCEEDED
         words = session.user_name.encode() + b" says " + message.payload
