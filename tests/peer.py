@@ -101,9 +101,7 @@ def whole_packet(buffer: bytearray) -> bytes | None:
             packet = bytes(buffer[:end])
             del buffer[:end]
             return packet
-    assert len(buffer) < 5, (
-        f"the broker sent a remaining length of more than four bytes: {bytes(buffer[:16])!r}"
-    )
+    assert len(buffer) < 5, f"the broker sent a remaining length of more than four bytes: {bytes(buffer[:16])!r}"
     return None
 
 
