@@ -60,7 +60,7 @@ def test_an_error_found_after_the_level_of_connect_knows_the_version(case: Case)
     """So that the refusal can be written in the version that the client understands."""
     with pytest.raises(ProtocolError) as refusal:
         decode(case.data, V3_1)
-    known = {b"\x06MQIsdp\x03": V3_1, b"\x04MQTT\x04": V3_1_1, b"\x04MQTT\x05": V5}
+    known = {b"\x06MQIsdp\x03": V3_1, b"\x04MQTT\x04": V3_1_1, b"\x04MQTT\x05": V5, b"\x04MQTT\x84": V3_1_1}
     names = [case.data[3 : 3 + len(name)] for name in known]
     announced = [known[name] for name in names if name in known]
     assert refusal.value.version is (announced[0] if announced else None)

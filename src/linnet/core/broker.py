@@ -7,8 +7,9 @@ socket, asks no clock and logs nothing: every entry is given the time `now`, in 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable
+from inspect import isawaitable
+from typing import TYPE_CHECKING, Any
 
 from linnet.core.deadlines import Deadlines
 from linnet.core.limits import Limits
@@ -42,6 +43,7 @@ class BrokerCore:
         "connections",
         "deadlines",
         "hooks",
+        "in_background",
         "limits",
         "marked",
         "moved_to",
@@ -77,9 +79,10 @@ class BrokerCore:
         self.sessions: dict[str, Session] = {}
         self.connections: dict[ServerConnection, None] = {}
         self.deadlines = Deadlines()
-        self.wills = Wills(self.deadlines, self.publish)
+        self.wills = Wills(self.deadlines, self.publish_will)
         self.marked: list[Outbox] = []  # outboxes with something to write in this turn
         self.replaying: dict[Session, None] = {}  # sessions with retained messages still to be sent
+        self.in_background: Callable[[Awaitable[Any], Callable[[Any, float], None]], None] = _no_background
         self.moved_to: tuple[ReasonCode, str] | None = None  # where clients are told to go instead
 
     def __repr__(self) -> str:
@@ -100,6 +103,27 @@ class BrokerCore:
         if message.retain:
             self.keep(message)
         return self.router.publish(message, route, now)
+
+    def publish_will(self, session: Session, will: Message, now: float) -> None:
+        """Publish a client's will as if the client did it: not to the broker's own topics, and if the hook allows.
+
+        A bridge's will on `$SYS/broker/connection/...` is no reason to keep the bridge out; it goes nowhere.
+        """
+        if self.router.find(will.topic_name).is_reserved:
+            return
+        if self.publish_hook is None:
+            self.publish(will, now)
+            return
+        verdict = self.publish_hook(session, will)
+        if isawaitable(verdict):
+            self.in_background(verdict, self.will_decided)
+        else:
+            self.will_decided(verdict, now)
+
+    def will_decided(self, verdict: object, now: float) -> None:
+        """The hook has looked at a will."""
+        if isinstance(verdict, Message):
+            self.publish(verdict, now)
 
     def keep(self, message: Message) -> bool:
         """Retain a message, or delete what is retained; False when there is no room."""
@@ -215,3 +239,8 @@ class BrokerCore:
             session.replays.popleft()
         del self.replaying[session]
         return False
+
+
+def _no_background(verdict: Awaitable[Any], then: Callable[[Any, float], None]) -> None:
+    """Nobody here can wait for a coroutine: whoever runs the core puts its own function in this one's place."""
+    raise TypeError("a hook gave a coroutine, and nobody runs this core who could wait for it")

@@ -23,11 +23,11 @@ cdef class Connection:
     cdef public object version
     cdef public bint waiting
 
-    cpdef void receive(self, bytes data, double now) except *
+    cpdef int receive(self, bytes data, double now) except -1
     @cython.locals(frames=FrameReader, header=int)
-    cpdef void proceed(self, double now) except *
-    cpdef void receive_publish(self, double now) except *
+    cpdef int proceed(self, double now) except -1
+    cpdef int receive_publish(self, double now) except -1
     @cython.locals(octets="const unsigned char *", packet_id=int)
-    cpdef void receive_short_ack(self, int kind, bytes data, Py_ssize_t at, double now) except *
+    cpdef int receive_short_ack(self, int kind, bytes data, Py_ssize_t at, double now) except -1
     @cython.locals(sender=Sender, receiver=Receiver, known=bint)
-    cpdef void receive_ack(self, int kind, int packet_id, int reason_code, double now) except *
+    cpdef int receive_ack(self, int kind, int packet_id, int reason_code, double now) except -1

@@ -20,6 +20,7 @@ from linnet.wire.header import PacketType
 from linnet.wire.properties import Properties
 
 if TYPE_CHECKING:
+    from linnet.core.broker import BrokerCore
     from linnet.core.limits import Limits
     from linnet.core.server_connection import ServerConnection
 
@@ -59,6 +60,8 @@ class Handshake:
         connection.wants_reasons = connect.properties.request_problem_information != 0
         connection.outbox.maximum_packet = properties.maximum_packet_size or 268435460
         check_connect(connect, core.limits)
+        if connect.will is not None:
+            check_will(connect.will, core)
         if core.moved_to is not None:
             code, reference = core.moved_to
             self.refuse(ProtocolError(code, "clients are told to use another server"), now, reference)
@@ -123,7 +126,10 @@ class Handshake:
             reason_code = ReasonCode.SUCCESS
         else:
             reason_code = ReasonCode.CONTINUE_AUTHENTICATION  # [MQTT-4.12.0-2]
-        self.connection.put_fitting(Auth(reason_code, properties))
+        if not self.connection.put_fitting(Auth(reason_code, properties)):
+            raise ProtocolError(
+                ReasonCode.PACKET_TOO_LARGE, "AUTH is larger than the client's Maximum Packet Size", "MQTT-3.1.2-24"
+            )
 
     def accept(self, authentication_data: bytes | None, now: float) -> None:
         """Open the session and the connection; CONNACK goes out before anything else [MQTT-3.2.0-1]."""
@@ -134,23 +140,24 @@ class Handshake:
         if not connect.client_id:
             self.assigned = core.limits.assigned_client_id_prefix + core.new_client_id()
             connect.client_id = self.assigned
-        session, present = core.open(connect.client_id, connect.clean_start, now)
+        expiry = min(connect.properties.session_expiry_interval or 0, core.limits.max_session_expiry)
+        properties = self.connack_properties(expiry, authentication_data)
+        connack = Connack(False, ReasonCode.SUCCESS, properties)
+        if len(connack.encode(connect.version)) > connection.outbox.maximum_packet:
+            connection.finish("the client's Maximum Packet Size leaves no room for CONNACK", now)
+            return
+        session, connack.session_present = core.open(connect.client_id, connect.clean_start, now)
         session.user_name = connect.user_name
-        requested = connect.properties.session_expiry_interval or 0
-        session.expiry_interval = min(requested, core.limits.max_session_expiry)
+        session.expiry_interval = expiry
         core.wills.set(session, connect.will)
         session.receiver.maximum = (
             core.limits.receive_maximum if connection.has_properties else core.limits.receive_maximum_3
         )
-        properties = self.connack_properties(session, authentication_data)
-        connack = Connack(present, ReasonCode.SUCCESS, properties)
         self.open_connection(session, now)
-        if not connection.put_fitting(connack):
-            connection.finish("the client's Maximum Packet Size leaves no room for CONNACK", now)
-            return
+        connection.outbox.put(connack.encode(connect.version))
         core.store.opened(session)
         for observer in core.observers:
-            observer.connected(session, connection, present)
+            observer.connected(session, connection, connack.session_present)
         if connect.properties.authentication_method is None:
             connection.handshake = None
         window = min(connect.properties.receive_maximum or DEFAULT_RECEIVE_MAXIMUM, core.limits.max_inflight)
@@ -192,7 +199,7 @@ class Handshake:
             return most
         return wish
 
-    def connack_properties(self, session: Session, authentication_data: bytes | None) -> Properties:
+    def connack_properties(self, expiry: int, authentication_data: bytes | None) -> Properties:
         """All that differs from what the client would assume [MQTT-3.2.2]."""
         connect = self.connect
         assert connect is not None
@@ -201,9 +208,9 @@ class Handshake:
         limits = self.connection.core.limits
         asked = connect.properties
         keep_alive = self.granted_keep_alive()
-        expiry_differs = session.expiry_interval != (asked.session_expiry_interval or 0)
+        expiry_differs = expiry != (asked.session_expiry_interval or 0)
         return Properties(
-            session_expiry_interval=session.expiry_interval if expiry_differs else None,
+            session_expiry_interval=expiry if expiry_differs else None,
             receive_maximum=limits.receive_maximum if limits.receive_maximum < DEFAULT_RECEIVE_MAXIMUM else None,
             maximum_qos=limits.max_qos if limits.max_qos < 2 else None,
             retain_available=False if not limits.retain_available else None,
@@ -232,9 +239,10 @@ class Handshake:
         for observer in connection.core.observers:
             observer.refused(connection, connect.client_id if connect else "", error.reason_code, str(error))
         version = error.version if connect is None else connect.version
-        if version is None and error.reason_code == ReasonCode.UNSUPPORTED_PROTOCOL_VERSION:
-            version = connection.version  # of the newest, as the specification wants it [MQTT-3.1.2-2]
-        if version is not None and (version.can_say_why or connect is not None):
+        is_unknown = error.reason_code == ReasonCode.UNSUPPORTED_PROTOCOL_VERSION
+        if version is None and is_unknown:
+            version = connection.version  # the newest [MQTT-3.1.2-2]
+        if version is not None and (version.can_say_why or is_unknown or connect is not None):
             connection.version = version
             properties = Properties(server_reference=reference)
             if connection.wants_reasons and version.has_properties:
@@ -265,8 +273,6 @@ def check_connect(connect: Connect, limits: Limits) -> None:
         raise ProtocolError(ReasonCode.QUOTA_EXCEEDED, f"more than {limits.max_user_properties} User Properties")
     if connect.properties.authentication_data is not None and connect.properties.authentication_method is None:
         raise ProtocolError(ReasonCode.PROTOCOL_ERROR, "Authentication Data without Method", "MQTT-4.12.0-1")
-    if connect.will is not None:
-        check_will(connect.will, limits)
 
 
 def check_length(text: str | bytes | None, limit: int, what: str, reason_code: ReasonCode) -> None:
@@ -276,8 +282,12 @@ def check_length(text: str | bytes | None, limit: int, what: str, reason_code: R
         raise ProtocolError(reason_code, f"{what} of {size} bytes, {limit} allowed")
 
 
-def check_will(will: Will, limits: Limits) -> None:
+def check_will(will: Will, core: BrokerCore) -> None:
     """A will is held to the same rules as a PUBLISH [MQTT-3.1.2-12, MQTT-3.2.2-12, MQTT-3.2.2-13]."""
+    limits = core.limits
+    core.router.rules.check_name(will.topic.encode())
+    if len(will.properties.user_properties) > limits.max_user_properties:
+        raise ProtocolError(ReasonCode.QUOTA_EXCEEDED, f"more than {limits.max_user_properties} User Properties")
     if will.qos > limits.max_qos:
         raise ProtocolError(ReasonCode.QOS_NOT_SUPPORTED, f"will with QoS {will.qos}", "MQTT-3.2.2-12")
     if will.retain and not limits.retain_available:

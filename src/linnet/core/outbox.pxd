@@ -15,7 +15,7 @@ cdef class Outbox:
     cdef public Py_ssize_t size
     cdef public object stream
 
-    cpdef void put(self, bytes piece) except *
+    cpdef int put(self, bytes piece) except -1
     @cython.locals(pieces=list)
     cpdef bytes take(self)
     @cython.locals(packet=bytes, head=bytes, tail=bytes)

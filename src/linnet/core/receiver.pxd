@@ -3,6 +3,6 @@ cdef class Receiver:
     cdef public dict unreleased
 
     cpdef bint is_repeated(self, int packet_id) except -1
-    cpdef void check_quota(self) except *
-    cpdef void keep(self, int packet_id) except *
+    cpdef int check_quota(self) except -1
+    cpdef int keep(self, int packet_id) except -1
     cpdef bint release(self, int packet_id) except -1

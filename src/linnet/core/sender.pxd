@@ -33,12 +33,12 @@ cdef class Sender:
     cpdef bint enqueue(self, Delivery delivery) except -1
     @cython.locals(packet_id=int, outbox=Outbox, message=Message)
     cpdef bint launch(self, Delivery delivery, double now) except -1
-    cpdef void pump(self, double now) except *
+    cpdef int pump(self, double now) except -1
     @cython.locals(delivery=Delivery, message=Message)
-    cpdef void launch_next(self, double now) except *
+    cpdef int launch_next(self, double now) except -1
     @cython.locals(outbox=Outbox, message=Message)
     cpdef bint resend(self, Delivery delivery, double now) except -1
     @cython.locals(delivery=Delivery)
     cpdef bint acknowledge(self, int kind, int packet_id, int reason_code, double now) except -1
     @cython.locals(outbox=Outbox)
-    cpdef void release(self, Delivery delivery) except *
+    cpdef int release(self, Delivery delivery) except -1

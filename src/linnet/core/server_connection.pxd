@@ -22,6 +22,6 @@ cdef class ServerConnection(Connection):
     cdef public bint wants_reasons
 
     @cython.locals(frames=FrameReader, publish=Publish, session=Session, route=Route)
-    cpdef void receive_publish(self, double now) except *
+    cpdef int receive_publish(self, double now) except -1
     @cython.locals(count=int, octets=bytes, start=bytes)
-    cpdef void accept(self, Publish publish, Message message, Route route, double now) except *
+    cpdef int accept(self, Publish publish, Message message, Route route, double now) except -1

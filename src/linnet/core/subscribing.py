@@ -45,7 +45,7 @@ async def ask(connection: ServerConnection, packet: Subscribe) -> list[int]:
 def subscribe(connection: ServerConnection, packet: Subscribe, verdicts: list[int], now: float) -> None:
     """Subscribe to what may be subscribed to, and answer with a code for each."""
     codes: list[int] = []
-    made: list[Subscription] = []
+    core = connection.core
     identifier = packet.properties.subscription_identifiers
     for (name, options), verdict in zip(packet.filters, verdicts, strict=True):
         try:
@@ -57,14 +57,12 @@ def subscribe(connection: ServerConnection, packet: Subscribe, verdicts: list[in
                 raise
             codes.append(error.reason_code)
             continue
-        granted = min(verdict, options.qos, connection.core.limits.max_qos)
+        granted = min(verdict, options.qos, core.limits.max_qos)
         codes.append(granted)
         options = SubscriptionOptions(granted, options.no_local, options.retain_as_published, options.retain_handling)
-        made.append(Subscription(connection.session, parsed, options, identifier[0] if identifier else 0))
+        subscription = Subscription(connection.session, parsed, options, identifier[0] if identifier else 0)
+        core.subscribe(subscription, now)
     connection.put_fitting(Suback(packet.packet_id, codes))
-    for subscription in made:
-        connection.core.subscribe(subscription, now)
-    core = connection.core
     if connection.session in core.replaying:
         core.replay(connection.session, now)
 

@@ -7,7 +7,7 @@ from linnet.core.session import Session
 from linnet.wire.connect import Will
 from linnet.wire.publish import Message
 
-Publisher = Callable[[Message, float], object]
+Publisher = Callable[[Session, Message, float], object]
 
 
 class Wills:
@@ -61,4 +61,4 @@ class Wills:
         if will is not None:
             will.received_at = now
             self.published += 1
-            self.publish(will, now)
+            self.publish(session, will, now)

@@ -18,6 +18,6 @@ cdef class Stream:
     cdef public Py_ssize_t write_limit
 
     @cython.locals(connection=Connection, now=double)
-    cpdef void data_received(self, data) except *
+    cpdef int data_received(self, data) except -1
     @cython.locals(outbox=Outbox)
-    cpdef void write(self) except *
+    cpdef int write(self) except -1

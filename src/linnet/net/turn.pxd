@@ -10,8 +10,9 @@ cdef class Turn:
     cdef public object loop
     cdef public double now
     cdef public dict streams
+    cdef public set tasks
     cdef public object timer
 
     cpdef double begin(self) except -1
     @cython.locals(outbox=Outbox, marked=list)
-    cpdef void end(self) except *
+    cpdef int end(self) except -1

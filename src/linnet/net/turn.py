@@ -6,18 +6,22 @@ once per turn, and no message waits for a timer.
 """
 
 import asyncio
-from typing import TYPE_CHECKING
+import logging
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
 
 from linnet.core.broker import BrokerCore
 
 if TYPE_CHECKING:
     from linnet.net.stream import Stream
 
+logger = logging.getLogger("linnet.hooks")
+
 
 class Turn:
     """The turns of one broker on one event loop."""
 
-    __slots__ = ("closing", "core", "empty", "is_open", "loop", "now", "streams", "timer")
+    __slots__ = ("closing", "core", "empty", "is_open", "loop", "now", "streams", "tasks", "timer")
 
     def __init__(self, core: BrokerCore, loop: asyncio.AbstractEventLoop) -> None:
         self.core = core
@@ -28,7 +32,9 @@ class Turn:
         self.streams: dict[Stream, None] = {}  # all open ones
         self.empty: asyncio.Future[None] | None = None  # whoever waits until there are none
         self.timer: asyncio.TimerHandle | None = None
+        self.tasks: set[asyncio.Task[None]] = set()  # hooks that are waited for on nobody's connection
         core.deadlines.on_earlier = self.due_at
+        core.in_background = self.in_background
 
     def __repr__(self) -> str:
         return f"<Turn {'open' if self.is_open else 'idle'}, {len(self.streams)} streams>"
@@ -97,8 +103,25 @@ class Turn:
         if self.empty is not None and not self.streams and not self.empty.done():
             self.empty.set_result(None)
 
+    def in_background(self, verdict: Awaitable[Any], then: Callable[[Any, float], None]) -> None:
+        """Wait for a hook and go on with its answer."""
+        task = self.loop.create_task(self.ask(verdict, then))
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+    async def ask(self, verdict: Awaitable[Any], then: Callable[[Any, float], None]) -> None:
+        """Wait for a hook; what it was asked about is dropped when it fails."""
+        try:
+            answer = await verdict
+        except Exception:
+            logger.exception("a hook failed")
+        else:
+            then(answer, self.begin())
+
     def stop(self) -> None:
         """Let nothing happen any more."""
+        for task in self.tasks:
+            task.cancel()
         if self.timer is not None:
             self.timer.cancel()
             self.timer = None

@@ -25,6 +25,8 @@ WILL_RETAIN_FLAG = 0x20
 PASSWORD_FLAG = 0x40
 USER_NAME_FLAG = 0x80
 
+BRIDGE_FLAG = 0x80  # in the level: an unofficial "I am a bridge", which is not spoken here
+
 
 @dataclass(slots=True)
 class Will:
@@ -143,7 +145,12 @@ def _read_version(reader: Reader) -> Version:
     version = VERSIONS.get(level)
     if version is None or version.protocol_name.encode() != name:
         detail = f"there is no version {level} of {name.decode()}"
-        raise ProtocolError(ReasonCode.UNSUPPORTED_PROTOCOL_VERSION, detail, "MQTT-3.1.2-2")
+        error = ProtocolError(ReasonCode.UNSUPPORTED_PROTOCOL_VERSION, detail, "MQTT-3.1.2-2")
+        if level & BRIDGE_FLAG:
+            error.version = VERSIONS.get(
+                level & ~BRIDGE_FLAG
+            )  # told so in its own version, a bridge asks again without
+        raise error
     return version
 
 

@@ -11,8 +11,8 @@ cdef class FrameReader:
     cdef public Py_ssize_t start
     cdef public Py_ssize_t stop
 
-    cpdef void feed(self, bytes data) except *
-    cdef void gather(self, bytes data) except *
+    cpdef int feed(self, bytes data) except -1
+    cdef int gather(self, bytes data) except -1
     @cython.locals(octets="const unsigned char *", left=Py_ssize_t, start=Py_ssize_t, at=Py_ssize_t, remaining=Py_ssize_t)
     cpdef bint next(self) except -1
     @cython.locals(at=Py_ssize_t, end=Py_ssize_t, value=Py_ssize_t, octet=int, index=int)

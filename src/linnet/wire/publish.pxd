@@ -45,7 +45,9 @@ cdef class Publish(Message):
 @cython.locals(remaining=Py_ssize_t)
 cpdef bytes encode_start(int header, Py_ssize_t remaining, bytes topic_name)
 
+cdef Publish blank_publish(int header, bytes topic_name, bytes packet)
+
 @cython.locals(octets="const unsigned char *", publish=Publish, packet=bytes, qos=int, at=Py_ssize_t, topic_end=Py_ssize_t, after=Py_ssize_t)
 cpdef Publish read_publish(bytes data, int header, Py_ssize_t start, Py_ssize_t body, Py_ssize_t stop, bint has_properties)
 
-cdef void read_properties(Publish publish, Py_ssize_t at) except *
+cdef int read_properties(Publish publish, Py_ssize_t at) except -1

@@ -25,6 +25,7 @@ NEVER = -1  # a message expiry interval that is absent
 # Bits of the fixed header [MQTT-3.3.1]
 RETAIN = 0x01
 DUP = 0x08
+PLAIN = 0x30  # the first byte of a PUBLISH with QoS 0 and no flag
 
 PACKET_IDS: list[bytes | None] = [None] * 65536
 
@@ -91,7 +92,7 @@ class Message:
 
     def __repr__(self) -> str:
         retain = " retained" if self.retain else ""
-        return f"<{type(self).__name__} {self.topic!r} QoS {self.qos}{retain}, {self.size()} bytes>"
+        return f"<{type(self).__name__} {self.topic_name!r} QoS {self.qos}{retain}, {self.size()} bytes>"
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Message) and self.key() == other.key()
@@ -294,49 +295,51 @@ def read_publish(data: bytes, header: int, start: int, body: int, stop: int, has
     """
     octets = data
     qos = (header >> 1) & 3
-    if qos == 3:
-        raise MalformedPacket("PUBLISH with QoS 3", "MQTT-3.3.1-4")
-    if qos == 0 and header & DUP:
-        raise MalformedPacket("PUBLISH with QoS 0 and DUP", "MQTT-3.3.1-2")
+    if qos == 3 or (qos == 0 and header & DUP):
+        raise MalformedPacket(f"PUBLISH with flags {header & 15:#06b}", "MQTT-3.3.1-4" if qos else "MQTT-3.3.1-2")
     at = body + 2
-    if at > stop:
-        raise MalformedPacket("PUBLISH without a topic name", "MQTT-3.3.2-1")
-    topic_end = at + (octets[body] << 8 | octets[body + 1])
+    topic_end = at + (octets[body] << 8 | octets[body + 1]) if at <= stop else stop
     after = topic_end + 2 if qos else topic_end
-    if after > stop:
+    if at > stop or after > stop:
         raise MalformedPacket("PUBLISH ends within its topic name or packet identifier", "MQTT-3.3.2-1")
-    publish = Publish.__new__(Publish)
-    publish.topic_name = octets[at:topic_end]
-    publish.packet = packet = octets[start:stop]
-    publish.qos = qos
-    publish.retain = header & RETAIN != 0
-    publish.dup = header & DUP != 0
-    publish.packet_id = 0
-    publish.alias = 0
-    publish.identifiers = None
-    publish.user_properties = 0
-    publish.has_properties = has_properties
-    publish.expiry = NEVER
-    publish.forwarded = b""
-    publish.body = publish.plain3 = publish.plain5 = publish.forms = publish.publisher = None
-    publish.received_at = 0.0
+    packet = octets[start:stop]
+    publish = blank_publish(header, octets[at:topic_end], packet)
     if qos:
         publish.packet_id = octets[topic_end] << 8 | octets[topic_end + 1]
         if publish.packet_id == 0:
             raise MalformedPacket("PUBLISH with packet identifier 0", "MQTT-2.2.1-3")
-    if has_properties:
-        if after == stop:
-            raise MalformedPacket("PUBLISH without a property length", "MQTT-2.2.2-1")
-        if octets[after] == 0:
-            publish.payload_at = after + 1 - start
-            if header == 0x30:
-                publish.plain5 = packet
-        else:
-            read_properties(publish, after - start)
-    else:
+    if not has_properties:
         publish.payload_at = after - start
-        if header == 0x30:
+        if header == PLAIN:
             publish.plain3 = packet
+        return publish
+    publish.has_properties = True
+    if after == stop:
+        raise MalformedPacket("PUBLISH without a property length", "MQTT-2.2.2-1")
+    if octets[after] == 0:
+        publish.payload_at = after + 1 - start
+        if header == PLAIN:
+            publish.plain5 = packet
+    else:
+        read_properties(publish, after - start)
+    return publish
+
+
+def blank_publish(header: int, topic_name: bytes, packet: bytes) -> Publish:
+    """A PUBLISH with the fields that its fixed header tells, without calling a constructor."""
+    publish = Publish.__new__(Publish)
+    publish.topic_name = topic_name
+    publish.packet = packet
+    publish.qos = header >> 1 & 3
+    publish.retain = header & RETAIN != 0
+    publish.dup = header & DUP != 0
+    publish.packet_id = publish.alias = publish.user_properties = 0
+    publish.has_properties = False
+    publish.expiry = NEVER
+    publish.received_at = 0.0
+    publish.forwarded = b""
+    publish.publisher = publish.identifiers = None
+    publish.body = publish.plain3 = publish.plain5 = publish.forms = None
     return publish
 
 
@@ -351,7 +354,7 @@ def read_properties(publish: Publish, at: int) -> None:
         length = Reader(packet, at)
         count = length.varint()
         publish.forwarded = packet[publish.payload_at - count : publish.payload_at]
-        if packet[0] == 0x30:
+        if packet[0] == PLAIN:
             publish.plain5 = packet
     else:
         publish.body = packet[publish.payload_at :]

@@ -1,0 +1,82 @@
+"""The closer look at a PUBLISH: what the broker announced, what the message holds, and what the hooks say of it.
+
+Most messages pass by here without stopping: only those that are retained, carry properties or go where hooks watch are
+looked at.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from linnet.errors import ProtocolError, ReasonCode
+from linnet.wire.acks import Puback, Pubrec
+from linnet.wire.publish import Message, Publish
+
+if TYPE_CHECKING:
+    from linnet.core.limits import Limits
+    from linnet.core.router import Route
+    from linnet.core.server_connection import ServerConnection
+
+
+def guard(connection: ServerConnection, publish: Publish, route: Route, now: float) -> None:
+    """Let a PUBLISH pass, refuse it, or end the connection for it."""
+    check_publish(publish, connection.core.limits)
+    if route.is_reserved:
+        refuse(connection, publish, ReasonCode.NOT_AUTHORIZED)
+        return
+    hook = connection.core.publish_hook
+    if hook is None:
+        admit(connection, publish, publish, now)
+    else:
+        verdict = hook(connection.session, publish)
+        connection.when(verdict, lambda answer, then: admit(connection, publish, answer, then), now)
+
+
+def check_publish(publish: Publish, limits: Limits) -> None:
+    """Does the client keep to what CONNACK told it?"""
+    if publish.qos > limits.max_qos:
+        raise ProtocolError(
+            ReasonCode.QOS_NOT_SUPPORTED, f"QoS {publish.qos}, {limits.max_qos} at most", "MQTT-3.2.2-11"
+        )
+    if publish.retain and not limits.retain_available:
+        raise ProtocolError(ReasonCode.RETAIN_NOT_SUPPORTED, "RETAIN is not available", "MQTT-3.2.2-14")
+    if publish.user_properties > limits.max_user_properties:
+        raise ProtocolError(
+            ReasonCode.QUOTA_EXCEEDED,
+            f"{publish.user_properties} User Properties, {limits.max_user_properties} allowed",
+        )
+    if len(publish.forwarded) > limits.max_properties_size:
+        raise ProtocolError(
+            ReasonCode.QUOTA_EXCEEDED,
+            f"properties of {len(publish.forwarded)} bytes, {limits.max_properties_size} allowed",
+        )
+    if limits.check_payload_format and publish.forwarded and publish.properties.payload_format_indicator:
+        try:
+            publish.payload.decode()
+        except UnicodeDecodeError:
+            raise ProtocolError(
+                ReasonCode.PAYLOAD_FORMAT_INVALID, "the payload is not UTF-8, as its format indicator says"
+            ) from None
+
+
+def admit(connection: ServerConnection, publish: Publish, verdict: Message | ReasonCode, now: float) -> None:
+    """Go on with the message that the hook gave back, or refuse."""
+    if not isinstance(verdict, Message):
+        refuse(connection, publish, verdict)
+        return
+    core = connection.core
+    if verdict.retain and not core.keep(verdict) and publish.qos and connection.version.can_say_why:
+        refuse(connection, publish, ReasonCode.QUOTA_EXCEEDED)
+        return
+    connection.accept(publish, verdict, core.router.find(verdict.topic_name), now)
+
+
+def refuse(connection: ServerConnection, publish: Publish, reason_code: int) -> None:
+    """Acknowledge a PUBLISH with an error; 3.x knows none, so there it looks accepted [3.1.1: MQTT-3.3.5-2]."""
+    if publish.qos == 0:
+        return
+    code = reason_code if connection.version.can_say_why else 0
+    answer = Puback if publish.qos == 1 else Pubrec
+    connection.outbox.put(answer(publish.packet_id, code).encode(connection.version))
+    if publish.qos == 2 and code == 0:
+        connection.receiver.keep(publish.packet_id)
