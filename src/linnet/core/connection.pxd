@@ -6,13 +6,26 @@ from linnet.core.sender cimport Sender
 from linnet.wire.frames cimport FrameReader
 from linnet.wire.publish cimport packet_id_bytes
 
-cdef bytes SHORT_ACKS
+cdef int OPENING
+cdef int OPEN
+cdef int CLOSED
+cdef int PUBLISH
+cdef int PUBREC
+cdef int PUBREL
+cdef int PUBACK_HEADER
+cdef int PUBREC_HEADER
+cdef int PUBREL_HEADER
+cdef int PUBCOMP_HEADER
+cdef bytes PUBCOMP_START
+
+cdef bint is_ack(int header)
 
 cdef class Connection:
     cdef public long long bytes_received
     cdef public str closed_because
     cdef public FrameReader frames
     cdef public bint has_properties
+    cdef public bint is_server
     cdef public double last_heard
     cdef public Outbox outbox
     cdef public long long packets_received
@@ -22,12 +35,13 @@ cdef class Connection:
     cdef public object stream
     cdef public object version
     cdef public bint waiting
+    cdef public bint wants_reasons
 
-    cpdef int receive(self, bytes data, double now) except -1
+    cpdef receive(self, bytes data, double now)
     @cython.locals(frames=FrameReader, header=int)
-    cpdef int proceed(self, double now) except -1
-    cpdef int receive_publish(self, double now) except -1
+    cpdef proceed(self, double now)
+    cpdef receive_publish(self, double now)
     @cython.locals(octets="const unsigned char *", packet_id=int)
-    cpdef int receive_short_ack(self, int kind, bytes data, Py_ssize_t at, double now) except -1
+    cpdef receive_short_ack(self, int kind, bytes data, Py_ssize_t at, double now)
     @cython.locals(sender=Sender, receiver=Receiver, known=bint)
-    cpdef int receive_ack(self, int kind, int packet_id, int reason_code, double now) except -1
+    cpdef receive_ack(self, int kind, int packet_id, int reason_code, double now)

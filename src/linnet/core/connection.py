@@ -31,14 +31,22 @@ PUBLISH = 3
 PUBREC = 5
 PUBREL = 6
 
-# Which first bytes begin a PUBACK, PUBREC, PUBREL or PUBCOMP
-SHORT_ACKS = bytes(header in (0x40, 0x50, 0x62, 0x70) for header in range(256))
+# First bytes of the acknowledgements
+PUBACK_HEADER = 0x40
+PUBREC_HEADER = 0x50
+PUBREL_HEADER = 0x62
+PUBCOMP_HEADER = 0x70
 
 PUBREL_NOT_FOUND_START = b"\x62\x03"
 PUBCOMP_START = b"\x70\x02"
 PUBCOMP_NOT_FOUND_START = b"\x70\x03"
 NOT_FOUND = b"\x92"
 PUBREL_START = b"\x62\x02"
+
+
+def is_ack(header: int) -> bool:
+    """Whether this first byte begins a PUBACK, PUBREC, PUBREL or PUBCOMP."""
+    return header in (PUBACK_HEADER, PUBREC_HEADER, PUBREL_HEADER, PUBCOMP_HEADER)
 
 
 class Connection:
@@ -49,6 +57,7 @@ class Connection:
         "closed_because",
         "frames",
         "has_properties",
+        "is_server",
         "last_heard",
         "outbox",
         "packets_received",
@@ -58,6 +67,7 @@ class Connection:
         "stream",
         "version",
         "waiting",
+        "wants_reasons",
     )
 
     def __init__(self, stream: Any, outbox: Outbox, maximum_packet: int) -> None:
@@ -66,6 +76,8 @@ class Connection:
         self.frames = FrameReader(maximum_packet)
         self.version: Version = V5
         self.has_properties = True
+        self.is_server = False  # whether the packets that come in are those of a client
+        self.wants_reasons = True  # Request Problem Information [MQTT-3.1.2-29]
         self.state = OPENING
         self.waiting = False  # for a hook; packets stay where they are meanwhile
         self.sender: Sender = NO_SESSION.sender
@@ -74,6 +86,20 @@ class Connection:
         self.packets_received = 0
         self.bytes_received = 0
         self.closed_because = ""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether CONNECT was accepted and the connection is not over."""
+        return self.state == OPEN
+
+    @property
+    def is_opening(self) -> bool:
+        """Whether CONNECT was not answered yet."""
+        return self.state == OPENING
+
+    def opened(self) -> None:
+        """From here on every packet is taken."""
+        self.state = OPEN
 
     def receive(self, data: bytes, now: float) -> None:
         """Take what was read from the peer. Never raises on what a peer sends."""
@@ -98,7 +124,7 @@ class Connection:
                     if header >> 4 == PUBLISH:
                         self.receive_publish(now)
                         continue
-                    if frames.stop - frames.body == 2 and SHORT_ACKS[header]:
+                    if frames.stop - frames.body == 2 and is_ack(header):
                         self.receive_short_ack(header >> 4, frames.data, frames.body, now)
                         continue
                 self.receive_other(header, frames.data[frames.body : frames.stop], now)
@@ -135,13 +161,9 @@ class Connection:
 
     def receive_other(self, header: int, body: bytes, now: float) -> None:
         """Take any other packet: decode it and let the table of this side say who takes it."""
-        check_first_byte(header, self.version, self.is_server())
-        packet = decode_body(header, body, self.version, self.is_server())
+        check_first_byte(header, self.version, self.is_server)
+        packet = decode_body(header, body, self.version, self.is_server)
         self.dispatch(packet, now)
-
-    def is_server(self) -> bool:
-        """Whether the packets that come in are those of a client."""
-        raise NotImplementedError
 
     def dispatch(self, packet: Packet, now: float) -> None:
         """Take a decoded packet."""
@@ -179,7 +201,8 @@ class Connection:
         if self.state == CLOSED:
             return
         if self.state == OPEN and self.version.can_say_why:
-            self.put_fitting(Disconnect(reason_code, self.reason_properties(detail)), Disconnect(reason_code))
+            why = Properties(reason_string=detail[:1024]) if self.wants_reasons else Properties()
+            self.put_fitting(Disconnect(reason_code, why), Disconnect(reason_code))
         self.finish(detail, now)
 
     def finish(self, detail: str, now: float) -> None:
@@ -194,10 +217,6 @@ class Connection:
 
     def ended(self, was_open: bool, now: float) -> None:
         """The connection is over, whoever ended it."""
-
-    def reason_properties(self, detail: str) -> Properties:
-        """A Reason String, if the peer wants one."""
-        return Properties()
 
     def put_fitting(self, packet: Any, shorter: Any = None) -> bool:
         """Send the packet, or the shorter one where it is too large for the peer; False if neither fits."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from linnet.core.aliases import IncomingAliases, OutgoingAliases
-from linnet.core.connection import OPEN, OPENING
 from linnet.core.ports import Exchange, Step
 from linnet.core.session import Session
 from linnet.errors import ProtocolError, ReasonCode
@@ -102,7 +101,7 @@ class Handshake:
         if method != connect.properties.authentication_method:  # [MQTT-4.12.0-5]
             raise ProtocolError(ReasonCode.PROTOCOL_ERROR, "AUTH with another Authentication Method", "MQTT-4.12.0-5")
         again = auth.reason_code == ReasonCode.REAUTHENTICATE
-        if again == (self.exchanging or self.connection.state == OPENING):
+        if again == (self.exchanging or self.connection.is_opening):
             raise ProtocolError(ReasonCode.PROTOCOL_ERROR, "AUTH out of turn", "MQTT-4.12.0-3")
         if again:
             self.begin(method or "", auth.properties.authentication_data, now)
@@ -120,7 +119,7 @@ class Handshake:
         properties = Properties(authentication_method=method, authentication_data=verdict.data)
         if verdict.done:
             self.exchanging = False
-            if self.connection.state == OPENING:
+            if self.connection.is_opening:
                 self.accept(verdict.data, now)
                 return
             reason_code = ReasonCode.SUCCESS
@@ -174,7 +173,7 @@ class Handshake:
         connection.session = session
         connection.sender = session.sender
         connection.receiver = session.receiver
-        connection.state = OPEN
+        connection.opened()
         connection.frames.maximum = limits.max_packet_size
         outbox = connection.outbox
         outbox.has_properties = connection.has_properties

@@ -2,6 +2,7 @@ cimport cython
 
 from linnet.wire.publish cimport Message, packet_id_bytes
 
+@cython.final
 cdef class Outbox:
     cdef public object aliases
     cdef public long long dropped_full
@@ -15,7 +16,7 @@ cdef class Outbox:
     cdef public Py_ssize_t size
     cdef public object stream
 
-    cpdef int put(self, bytes piece) except -1
+    cpdef put(self, bytes piece)
     @cython.locals(pieces=list)
     cpdef bytes take(self)
     @cython.locals(packet=bytes, head=bytes, tail=bytes)

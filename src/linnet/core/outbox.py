@@ -73,15 +73,14 @@ class Outbox:
             return False
         if dup or (self.has_properties and (message.expiry >= 0 or extra or self.aliases is not None)):
             return self.publish_own(message, qos, retain, dup, packet_id, extra, now)
-        if qos == 0 and not retain:
-            packet = message.plain5 if self.has_properties else message.plain3
-            if packet is None:
-                packet = message.plain(self.has_properties)
+        if qos == 0 and not retain and message.is_plain and message.has_properties == self.has_properties:
+            packet = message.packet
             if len(packet) > self.maximum_packet:
                 return self.too_large()
             self.put(packet)
         else:
-            head, tail = message.form(qos, retain, self.has_properties)
+            head = message.encode_start(qos, retain, self.has_properties)
+            tail = message.tail(self.has_properties)
             if len(head) + 2 + len(tail) > self.maximum_packet:
                 return self.too_large()
             self.put(head)

@@ -4,11 +4,13 @@ from linnet.core.session cimport Session
 from linnet.core.subscriptions cimport Subscription, SubscriptionTree
 from linnet.wire.publish cimport Message
 
+@cython.final
 cdef class Route:
     cdef public list groups
     cdef public bint is_reserved
     cdef public list targets
 
+@cython.final
 cdef class Router:
     cdef public bint is_merging
     cdef public Py_ssize_t max_routes

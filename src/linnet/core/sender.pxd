@@ -3,6 +3,15 @@ cimport cython
 from linnet.core.outbox cimport Outbox
 from linnet.wire.publish cimport Message, packet_id_bytes
 
+cdef int PUBACK
+cdef int PUBREC
+cdef int PUBCOMP
+cdef int LAST_PACKET_ID
+cdef int FIRST_ERROR
+cdef bytes PUBREL_START
+
+@cython.final
+@cython.freelist(256)
 cdef class Delivery:
     cdef public int awaits
     cdef public bytes extra
@@ -12,6 +21,10 @@ cdef class Delivery:
     cdef public bint retain
     cdef public object subscription
 
+@cython.locals(delivery=Delivery)
+cdef Delivery new_delivery(Message message, int qos, bint retain, bytes extra, object subscription)
+
+@cython.final
 cdef class Sender:
     cdef public long long acknowledged
     cdef public long long dropped_expired
@@ -33,12 +46,12 @@ cdef class Sender:
     cpdef bint enqueue(self, Delivery delivery) except -1
     @cython.locals(packet_id=int, outbox=Outbox, message=Message)
     cpdef bint launch(self, Delivery delivery, double now) except -1
-    cpdef int pump(self, double now) except -1
+    cpdef pump(self, double now)
     @cython.locals(delivery=Delivery, message=Message)
-    cpdef int launch_next(self, double now) except -1
+    cpdef launch_next(self, double now)
     @cython.locals(outbox=Outbox, message=Message)
     cpdef bint resend(self, Delivery delivery, double now) except -1
     @cython.locals(delivery=Delivery)
     cpdef bint acknowledge(self, int kind, int packet_id, int reason_code, double now) except -1
     @cython.locals(outbox=Outbox)
-    cpdef int release(self, Delivery delivery) except -1
+    cpdef release(self, Delivery delivery)

@@ -19,8 +19,6 @@ PUBACK = 4
 PUBREC = 5
 PUBCOMP = 7
 PUBREL_START = b"\x62\x02"
-PUBREL_NOT_FOUND_START = b"\x62\x03"
-NOT_FOUND = b"\x92"
 LAST_PACKET_ID = 65535
 FIRST_ERROR = 0x80
 
@@ -30,17 +28,28 @@ class Delivery:
 
     __slots__ = ("awaits", "extra", "message", "packet_id", "qos", "retain", "subscription")
 
-    def __init__(self, message: Message, qos: int, retain: bool, extra: bytes, subscription: object) -> None:
-        self.message: Message | None = message  # None once the receiver has it for sure
-        self.qos = qos
-        self.retain = retain
-        self.extra = extra  # encoded subscription identifiers
-        self.subscription = subscription
-        self.packet_id = 0
-        self.awaits = 0
+    message: Message | None  # None once the receiver has it for sure
+    qos: int
+    retain: bool
+    extra: bytes  # encoded subscription identifiers
+    subscription: object
+    packet_id: int
+    awaits: int  # the packet type of the acknowledgement
 
     def __repr__(self) -> str:
         return f"<Delivery {self.packet_id} QoS {self.qos} awaits {self.awaits}: {self.message!r}>"
+
+
+def new_delivery(message: Message, qos: int, retain: bool, extra: bytes, subscription: object) -> Delivery:
+    """A delivery, made without calling a constructor: this is on every message's way."""
+    delivery = Delivery.__new__(Delivery)
+    delivery.message = message
+    delivery.qos = qos
+    delivery.retain = retain
+    delivery.extra = extra
+    delivery.subscription = subscription
+    delivery.packet_id = delivery.awaits = 0
+    return delivery
 
 
 class Sender:
@@ -96,14 +105,14 @@ class Sender:
 
     def deliver(self, message: Message, qos: int, retain: bool, extra: bytes, subscription: object, now: float) -> bool:
         """Send a message now or keep it until there is room; False when the queue is full and it is dropped."""
-        delivery = Delivery(message, qos, retain, extra, subscription)
+        delivery = new_delivery(message, qos, retain, extra, subscription)
         if self.quota > 0 and self.outbox is not None and not self.waiting and not self.resending:
             return self.launch(delivery, now)
         return self.enqueue(delivery)
 
     def keep(self, message: Message, qos: int, retain: bool, extra: bytes, subscription: object) -> bool:
         """Queue a message of any QoS for later; False when the queue is full."""
-        return self.enqueue(Delivery(message, qos, retain, extra, subscription))
+        return self.enqueue(new_delivery(message, qos, retain, extra, subscription))
 
     def enqueue(self, delivery: Delivery) -> bool:
         """Let a delivery wait for a connection or for quota."""

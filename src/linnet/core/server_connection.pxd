@@ -7,6 +7,9 @@ from linnet.core.session cimport Session
 from linnet.wire.frames cimport FrameReader
 from linnet.wire.publish cimport Message, Publish, packet_id_bytes, read_publish
 
+cdef bytes PUBACK_START
+cdef bytes PUBREC_START
+
 cdef class ServerConnection(Connection):
     cdef public object aliases
     cdef public object core
@@ -19,9 +22,8 @@ cdef class ServerConnection(Connection):
     cdef public bint said_goodbye
     cdef public Session session
     cdef public bint tells_no_subscribers
-    cdef public bint wants_reasons
 
     @cython.locals(frames=FrameReader, publish=Publish, session=Session, route=Route)
-    cpdef int receive_publish(self, double now) except -1
+    cpdef receive_publish(self, double now)
     @cython.locals(count=int, octets=bytes, start=bytes)
-    cpdef int accept(self, Publish publish, Message message, Route route, double now) except -1
+    cpdef accept(self, Publish publish, Message message, Route route, double now)

@@ -4,7 +4,7 @@ from typing import Any
 
 from linnet.core.aliases import IncomingAliases
 from linnet.core.broker import BrokerCore
-from linnet.core.connection import CLOSED, OPEN, OPENING, Connection
+from linnet.core.connection import Connection
 from linnet.core.guard import guard
 from linnet.core.handshake import Handshake
 from linnet.core.outbox import Outbox
@@ -44,7 +44,6 @@ class ServerConnection(Connection):
         "said_goodbye",
         "session",
         "tells_no_subscribers",
-        "wants_reasons",
     )
 
     def __init__(self, core: BrokerCore, stream: Any, peer: Peer, now: float) -> None:
@@ -57,7 +56,7 @@ class ServerConnection(Connection):
         self.aliases: IncomingAliases | None = None
         self.handshake: Handshake | None = Handshake(self)
         self.keep_alive = 0
-        self.wants_reasons = True  # Request Problem Information [MQTT-3.1.2-29]
+        self.is_server = True
         self.said_goodbye = False
         self.has_guard = False  # whether each PUBLISH has to be looked at more closely
         self.tells_no_subscribers = False
@@ -67,22 +66,18 @@ class ServerConnection(Connection):
 
     def __repr__(self) -> str:
         who = repr(self.session.client_id) if self.session is not NO_SESSION else "not connected yet"
-        state = ("opening", "open", "closed")[self.state]
+        state = "opening" if self.is_opening else "open" if self.is_open else "closed"
         return f"<ServerConnection {who} MQTT {self.version.name} from {self.peer.address}, {state}>"
-
-    def is_server(self) -> bool:
-        """This is the broker's end."""
-        return True
 
     def connect_is_late(self, now: float) -> None:
         """No CONNECT within the time that is given for it."""
-        if self.state == OPENING:
+        if self.is_opening:
             self.finish("no CONNECT in time", now)
 
     def keep_alive_is_due(self, now: float) -> None:
         """Has the client been heard within one and a half times its keep-alive?"""
         due = self.last_heard + self.keep_alive * GRACE
-        if self.state == CLOSED:
+        if not self.is_open:
             return
         if due <= now:
             self.close(ReasonCode.KEEP_ALIVE_TIMEOUT, f"nothing heard for {now - self.last_heard:.1f} s", now)
@@ -92,12 +87,19 @@ class ServerConnection(Connection):
     def receive_publish(self, now: float) -> None:
         """Decode, accept, route: the first steps of a message's way."""
         frames = self.frames
-        publish = read_publish(frames.data, frames.header, frames.start, frames.body, frames.stop, self.has_properties)
         session = self.session
+        publish = read_publish(
+            frames.data,
+            frames.header,
+            frames.start,
+            frames.body,
+            frames.stop,
+            self.has_properties,
+            session.client_id,
+        )
         publish.received_at = now
-        publish.publisher = session.client_id
         session.published += 1
-        if publish.alias or publish.identifiers is not None or not publish.topic_name:
+        if publish.alias or publish.identifiers or not publish.topic_name:
             self.resolve(publish)
         route = self.router.routes.get(publish.topic_name)
         if route is None:
@@ -114,7 +116,7 @@ class ServerConnection(Connection):
 
     def resolve(self, publish: Publish) -> None:
         """Find the topic name that an alias stands for [MQTT-3.3.2-8]."""
-        if publish.identifiers is not None:
+        if publish.identifiers:
             raise ProtocolError(
                 ReasonCode.PROTOCOL_ERROR, "a client's PUBLISH has a Subscription Identifier", "MQTT-3.3.4-6"
             )
@@ -151,7 +153,7 @@ class ServerConnection(Connection):
 
     def receive_other(self, header: int, body: bytes, now: float) -> None:
         """While the handshake goes on, only its own packets are taken."""
-        if self.state == OPENING and self.handshake is not None and not self.handshake.admits(header >> 4):
+        if self.is_opening and self.handshake is not None and not self.handshake.admits(header >> 4):
             self.finish(f"packet type {header >> 4} before CONNECT was answered", now)
             return
         super().receive_other(header, body, now)
@@ -162,7 +164,7 @@ class ServerConnection(Connection):
 
     def fail(self, error: ProtocolError, now: float) -> None:
         """The client broke the protocol: tell the observers, then the client."""
-        if self.state == OPENING and self.handshake is not None:
+        if self.is_opening and self.handshake is not None:
             self.handshake.refuse(error, now)
             return
         frames = self.frames
@@ -186,11 +188,7 @@ class ServerConnection(Connection):
 
     def redirect(self, reason_code: int, reference: str, now: float) -> None:
         """Tell the client to use another server [MQTT-4.11.0-1], and close."""
-        if self.state == OPEN and self.version.can_say_why:
+        if self.is_open and self.version.can_say_why:
             packet = Disconnect(reason_code, Properties(server_reference=reference))
             self.put_fitting(packet, Disconnect(reason_code))
         self.finish("told to use another server", now)
-
-    def reason_properties(self, detail: str) -> Properties:
-        """A Reason String, unless the client asked not to be told [MQTT-3.1.2-29]."""
-        return Properties(reason_string=detail[:1024]) if self.wants_reasons else Properties()

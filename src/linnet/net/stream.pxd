@@ -4,6 +4,7 @@ from linnet.core.connection cimport Connection
 from linnet.core.outbox cimport Outbox
 from linnet.net.turn cimport Turn
 
+@cython.final
 cdef class Stream:
     cdef public Connection connection
     cdef public bint has_ended
@@ -18,6 +19,6 @@ cdef class Stream:
     cdef public Py_ssize_t write_limit
 
     @cython.locals(connection=Connection, now=double)
-    cpdef int data_received(self, data) except -1
+    cpdef data_received(self, data)
     @cython.locals(outbox=Outbox)
-    cpdef int write(self) except -1
+    cpdef write(self)

@@ -2,6 +2,7 @@ cimport cython
 
 from linnet.core.outbox cimport Outbox
 
+@cython.final
 cdef class Turn:
     cdef public list closing
     cdef public object core
@@ -15,4 +16,4 @@ cdef class Turn:
 
     cpdef double begin(self) except -1
     @cython.locals(outbox=Outbox, marked=list)
-    cpdef int end(self) except -1
+    cpdef end(self)

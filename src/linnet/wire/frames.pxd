@@ -1,5 +1,6 @@
 cimport cython
 
+@cython.final
 cdef class FrameReader:
     cdef public bytes data
     cdef public Py_ssize_t body
@@ -11,8 +12,8 @@ cdef class FrameReader:
     cdef public Py_ssize_t start
     cdef public Py_ssize_t stop
 
-    cpdef int feed(self, bytes data) except -1
-    cdef int gather(self, bytes data) except -1
+    cpdef feed(self, bytes data)
+    cdef gather(self, bytes data)
     @cython.locals(octets="const unsigned char *", left=Py_ssize_t, start=Py_ssize_t, at=Py_ssize_t, remaining=Py_ssize_t)
     cpdef bint next(self) except -1
     @cython.locals(at=Py_ssize_t, end=Py_ssize_t, value=Py_ssize_t, octet=int, index=int)

@@ -42,24 +42,25 @@ class Message:
     """An Application Message: what a publisher said, apart from how it travelled.
 
     Attributes: `topic_name` (UTF-8 bytes), `qos` (0..2), `retain`, `expiry` (seconds, -1 = never), `received_at`
-    (the broker's monotonic clock), `publisher` (the session it came from, or None), `forwarded` (the encoded
-    properties that every receiver gets).
+    (the broker's monotonic clock), `publisher` (the client identifier it came from, or None), `forwarded` (the
+    encoded properties that every receiver gets).
     """
 
     __slots__ = (
         "body",
         "expiry",
-        "forms",
         "forwarded",
         "has_properties",
+        "head",
+        "head_form",
+        "is_plain",
         "packet",
         "payload_at",
-        "plain3",
-        "plain5",
         "publisher",
         "qos",
         "received_at",
         "retain",
+        "tail5",
         "topic_name",
     )
 
@@ -78,15 +79,16 @@ class Message:
         self.retain = retain
         self.expiry = NEVER
         self.received_at = 0.0
-        self.publisher: object = None
-        self.packet: bytes = b""  # the PUBLISH it arrived in
+        self.publisher: str | None = None
+        self.packet = b""  # the PUBLISH it arrived in, where its bytes can be used again
         self.has_properties = False  # whether that packet has them
+        self.is_plain = False  # whether it is, as it is, the packet with QoS 0 and nothing added
         self.payload_at = 0
         self.body: bytes | None = bytes(payload)
         self.forwarded = b""
-        self.plain3: bytes | None = None
-        self.plain5: bytes | None = None
-        self.forms: list[tuple[bytes, bytes] | None] | None = None
+        self.tail5: bytes | None = None
+        self.head: bytes | None = None  # the last one made, which is mostly the next one wanted
+        self.head_form = NEVER
         if properties is not None:
             self.take_properties(properties)
 
@@ -109,9 +111,7 @@ class Message:
     @property
     def payload(self) -> bytes:
         """What was published: bytes without a meaning to the broker."""
-        if self.body is None:
-            self.body = self.packet[self.payload_at :]
-        return self.body
+        return self.tail(False)
 
     @property
     def properties(self) -> Properties:
@@ -143,40 +143,32 @@ class Message:
         waited = int(now - self.received_at)
         return self.expiry - waited if waited < self.expiry or waited == 0 else -1
 
-    def plain(self, has_properties: bool) -> bytes:
-        """The PUBLISH with QoS 0 and nothing added, encoded once for all who get just that."""
-        packet = self.plain5 if has_properties else self.plain3
-        if packet is None:
-            head, tail = self.form(0, False, has_properties)
-            packet = head + tail
-            if has_properties:
-                self.plain5 = packet
+    def tail(self, has_properties: bool) -> bytes:
+        """What follows the packet identifier when nothing is added for the receiver; made once and shared."""
+        if not has_properties:
+            if self.body is None:
+                self.body = self.packet[self.payload_at :]
+            return self.body
+        if self.tail5 is None:
+            if self.packet and self.has_properties:
+                self.tail5 = self.packet[self.tail_at() :]
             else:
-                self.plain3 = packet
-        return packet
+                self.tail5 = encode_varint(len(self.forwarded)) + self.forwarded + self.tail(False)
+        return self.tail5
 
-    def form(self, qos: int, retain: bool, has_properties: bool) -> tuple[bytes, bytes]:
-        """The PUBLISH with nothing added, before and after the packet identifier; encoded once and kept."""
-        if self.forms is None:
-            self.forms = [None] * 12
-        index = qos << 2 | retain << 1 | has_properties
-        form = self.forms[index]
-        if form is None:
-            form = self.forms[index] = self.encode_form(qos, retain, has_properties)
-        return form
-
-    def encode_form(self, qos: int, retain: bool, has_properties: bool) -> tuple[bytes, bytes]:
-        """Make one `form`, from the packet that was received where its bytes are the right ones."""
-        packet = self.packet
-        header = PUBLISH << 4 | qos << 1 | retain
-        if qos and packet and packet[0] == header and self.has_properties == has_properties and self.expiry < 0:
-            at = self.tail_at()
-            return packet[: at - 2], packet[at:]
-        tail = self.payload
-        if has_properties:
-            tail = encode_varint(len(self.forwarded)) + self.forwarded + tail
-        remaining = 2 + len(self.topic_name) + (2 if qos else 0) + len(tail)
-        return encode_start(header, remaining, self.topic_name), tail
+    def encode_start(self, qos: int, retain: bool, has_properties: bool) -> bytes:
+        """What precedes the packet identifier, to go with `tail`."""
+        form = qos << 2 | retain << 1 | has_properties
+        if self.head is None or self.head_form != form:
+            header = PUBLISH << 4 | qos << 1 | retain
+            packet = self.packet
+            if qos and packet and packet[0] == header and self.has_properties == has_properties:
+                self.head = packet[: self.tail_at() - 2]
+            else:
+                remaining = 2 + len(self.topic_name) + (2 if qos else 0) + len(self.tail(has_properties))
+                self.head = encode_start(header, remaining, self.topic_name)
+            self.head_form = form
+        return self.head
 
     def tail_at(self) -> int:
         """Where the bytes after the packet identifier begin in the received packet."""
@@ -195,7 +187,7 @@ class Message:
     ) -> bytes:
         """Everything before the payload, for one receiver.
 
-        `topic_name` is empty when a topic alias stands for it; `extra` are encoded properties of this receiver's own.
+        `topic_name` is empty when a topic alias stands for it; `extra` are properties for this receiver alone.
         """
         middle = packet_id_bytes(packet_id) if qos else b""
         if has_properties:
@@ -205,7 +197,11 @@ class Message:
 
 
 class Publish(Message):
-    """A PUBLISH control packet: a message and what belongs to this one hop [MQTT-3.3]."""
+    """A PUBLISH control packet: a message and what belongs to this one hop [MQTT-3.3].
+
+    Attributes besides the message's: `dup`, `packet_id`, `alias` (0 = none), `identifiers` (the Subscription
+    Identifiers, encoded one after the other), `user_properties` (how many there are).
+    """
 
     type: ClassVar[int] = PUBLISH
 
@@ -224,27 +220,29 @@ class Publish(Message):
         self.dup = dup
         self.packet_id = packet_id
         self.alias = 0
-        self.identifiers: list[int] | None = None
-        self.user_properties = 0  # how many
+        self.identifiers = b""
+        self.user_properties = 0
         super().__init__(topic, payload, qos, retain, properties)
 
     def key(self) -> tuple[object, ...]:
         """What makes two packets equal."""
-        return (*super().key(), self.dup, self.packet_id, self.alias, tuple(self.identifiers or ()))
+        return (*super().key(), self.dup, self.packet_id, self.alias, self.identifiers)
 
     @property
     def properties(self) -> Properties:
         """The properties of the packet, those of this hop included."""
         properties = super().properties
         properties.topic_alias = self.alias or None
-        properties.subscription_identifiers = list(self.identifiers or ())
+        reader = Reader(self.identifiers)
+        while reader.left():
+            properties.subscription_identifiers.append(reader.varint())
         return properties
 
     def take_properties(self, properties: Properties) -> None:
         """Keep this hop's properties beside the message's."""
         super().take_properties(properties)
         self.alias = properties.topic_alias or 0
-        self.identifiers = list(properties.subscription_identifiers) or None
+        self.identifiers = b"".join(map(encode_varint, properties.subscription_identifiers))
         self.user_properties = len(properties.user_properties)
 
     def encode(self, version: Version) -> bytes:
@@ -266,7 +264,7 @@ class Publish(Message):
         header = PUBLISH << 4 | flags
         start = bytes((header,)) + encode_varint(len(body))
         packet = start + body
-        return read_publish(packet, header, 0, len(start), len(packet), version.has_properties)
+        return read_publish(packet, header, 0, len(start), len(packet), version.has_properties, None)
 
 
 def encode_start(header: int, remaining: int, topic_name: bytes) -> bytes:
@@ -287,7 +285,9 @@ def forwardable(properties: Properties) -> bytes:
     return encoded.rest()
 
 
-def read_publish(data: bytes, header: int, start: int, body: int, stop: int, has_properties: bool) -> Publish:
+def read_publish(
+    data: bytes, header: int, start: int, body: int, stop: int, has_properties: bool, publisher: str | None
+) -> Publish:
     """Decode the PUBLISH at `data[start:stop]`, whose variable header begins at `body`.
 
     The topic name's characters are not looked at: that is done once for each topic, where it is routed.
@@ -303,43 +303,41 @@ def read_publish(data: bytes, header: int, start: int, body: int, stop: int, has
     if at > stop or after > stop:
         raise MalformedPacket("PUBLISH ends within its topic name or packet identifier", "MQTT-3.3.2-1")
     packet = octets[start:stop]
-    publish = blank_publish(header, octets[at:topic_end], packet)
+    publish = blank_publish(header, octets[at:topic_end], packet, publisher)
     if qos:
         publish.packet_id = octets[topic_end] << 8 | octets[topic_end + 1]
         if publish.packet_id == 0:
             raise MalformedPacket("PUBLISH with packet identifier 0", "MQTT-2.2.1-3")
     if not has_properties:
         publish.payload_at = after - start
-        if header == PLAIN:
-            publish.plain3 = packet
+        publish.is_plain = header == PLAIN
         return publish
     publish.has_properties = True
     if after == stop:
         raise MalformedPacket("PUBLISH without a property length", "MQTT-2.2.2-1")
     if octets[after] == 0:
         publish.payload_at = after + 1 - start
-        if header == PLAIN:
-            publish.plain5 = packet
+        publish.is_plain = header == PLAIN
     else:
         read_properties(publish, after - start)
     return publish
 
 
-def blank_publish(header: int, topic_name: bytes, packet: bytes) -> Publish:
+def blank_publish(header: int, topic_name: bytes, packet: bytes, publisher: str | None) -> Publish:
     """A PUBLISH with the fields that its fixed header tells, without calling a constructor."""
     publish = Publish.__new__(Publish)
     publish.topic_name = topic_name
     publish.packet = packet
+    publish.publisher = publisher
     publish.qos = header >> 1 & 3
     publish.retain = header & RETAIN != 0
     publish.dup = header & DUP != 0
     publish.packet_id = publish.alias = publish.user_properties = 0
-    publish.has_properties = False
+    publish.has_properties = publish.is_plain = False
     publish.expiry = NEVER
     publish.received_at = 0.0
-    publish.forwarded = b""
-    publish.publisher = publish.identifiers = None
-    publish.body = publish.plain3 = publish.plain5 = publish.forms = None
+    publish.forwarded = publish.identifiers = b""
+    publish.body = publish.tail5 = publish.head = None
     return publish
 
 
@@ -347,15 +345,12 @@ def read_properties(publish: Publish, at: int) -> None:
     """Decode the properties, which begin `at` that place of the received packet."""
     packet = publish.packet
     reader = Reader(packet, at)
-    properties = Properties.decode(reader, PUBLISH)
-    publish.take_properties(properties)
+    publish.take_properties(Properties.decode(reader, PUBLISH))
     publish.payload_at = len(packet) - reader.left()
-    if not publish.alias and publish.expiry < 0 and publish.identifiers is None:
-        length = Reader(packet, at)
-        count = length.varint()
-        publish.forwarded = packet[publish.payload_at - count : publish.payload_at]
-        if packet[0] == PLAIN:
-            publish.plain5 = packet
-    else:
+    if publish.alias or publish.expiry >= 0 or publish.identifiers:
         publish.body = packet[publish.payload_at :]
-        publish.packet = b""  # not what is sent on
+        publish.packet = b""  # these are not what is sent on
+        return
+    reader = Reader(packet, at)
+    publish.forwarded = packet[publish.payload_at - reader.varint() : publish.payload_at]
+    publish.is_plain = packet[0] == PLAIN
