@@ -280,15 +280,3 @@ async def test_what_may_not_be_published_is_acknowledged_and_goes_nowhere(
         await bob.ping()
         await ann.subscribe("secret/+", qos=2)  # nothing is retained either
         await ann.nothing()
-
-
-@ONLY_5
-async def test_after_a_refusal_the_packet_identifier_is_free(make_broker: MakeBroker, version: Version) -> None:
-    broker = await make_broker(hooks=Guard())
-    async with Peer(broker, "ann") as ann, Peer(broker, "bob") as bob:
-        await ann.subscribe("#", qos=2)
-        bob.send(Publish("secret", b"x", 2, packet_id=9))
-        assert (await bob.expect(Pubrec)).reason_code == 0x87
-        bob.send(Publish("open", b"new", 2, packet_id=9))
-        assert (await bob.expect(Pubrec)).reason_code == 0
-        assert (await ann.receive()).payload == b"new"
