@@ -1,0 +1,1 @@
+"""The rules of MQTT, without a socket and without a clock."""
