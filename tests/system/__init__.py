@@ -1,0 +1,1 @@
+"""Real processes, as they are started and ended."""
