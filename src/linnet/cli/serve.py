@@ -60,9 +60,9 @@ def _loop_factory(name: str) -> Callable[[], asyncio.AbstractEventLoop]:
 
         factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
         return factory
-    import asyncio
+    from linnet.net.loop import TurnLoop
 
-    return asyncio.new_event_loop
+    return TurnLoop
 
 
 async def _serve(settings: Settings, loop_name: str) -> int:

@@ -150,7 +150,8 @@ class Connection:
         if kind == PUBREL:
             known = receiver.release(packet_id)
             if known or not self.has_properties:
-                self.outbox.put(PUBCOMP_START + packet_id_bytes(packet_id))  # [MQTT-4.3.3-11]
+                self.outbox.put(PUBCOMP_START)  # [MQTT-4.3.3-11]
+                self.outbox.put(packet_id_bytes(packet_id))
             else:
                 self.outbox.put(PUBCOMP_NOT_FOUND_START + packet_id_bytes(packet_id) + NOT_FOUND)
         elif not sender.acknowledge(kind, packet_id, reason_code, now) and kind == PUBREC and reason_code < 0x80:

@@ -20,11 +20,14 @@ if TYPE_CHECKING:
 
 def guard(connection: ServerConnection, publish: Publish, route: Route, now: float) -> None:
     """Let a PUBLISH pass, refuse it, or end the connection for it."""
-    check_publish(publish, connection.core.limits)
+    core = connection.core
+    check_publish(publish, core.limits)
+    if core.limits.refuse_control_characters and publish.forwarded:
+        core.router.rules.check_characters(publish.properties.strings())
     if route.is_reserved:
         refuse(connection, publish, ReasonCode.NOT_AUTHORIZED)
         return
-    hook = connection.core.publish_hook
+    hook = core.publish_hook
     if hook is None:
         admit(connection, publish, publish, now)
     else:

@@ -59,6 +59,7 @@ class Handshake:
         connection.wants_reasons = connect.properties.request_problem_information != 0
         connection.outbox.maximum_packet = properties.maximum_packet_size or 268435460
         check_connect(connect, core.limits)
+        core.router.rules.check_characters((connect.client_id, connect.user_name, *properties.strings()))
         if connect.will is not None:
             check_will(connect.will, core)
         if core.moved_to is not None:
@@ -285,6 +286,7 @@ def check_will(will: Will, core: BrokerCore) -> None:
     """A will is held to the same rules as a PUBLISH [MQTT-3.1.2-12, MQTT-3.2.2-12, MQTT-3.2.2-13]."""
     limits = core.limits
     core.router.rules.check_name(will.topic.encode())
+    core.router.rules.check_characters(will.properties.strings())
     if len(will.properties.user_properties) > limits.max_user_properties:
         raise ProtocolError(ReasonCode.QUOTA_EXCEEDED, f"more than {limits.max_user_properties} User Properties")
     if will.qos > limits.max_qos:

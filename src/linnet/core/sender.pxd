@@ -14,6 +14,7 @@ cdef bytes PUBREL_START
 @cython.freelist(256)
 cdef class Delivery:
     cdef public int awaits
+    cdef public bint counts
     cdef public bytes extra
     cdef public Message message
     cdef public int packet_id
@@ -46,6 +47,7 @@ cdef class Sender:
     cpdef bint enqueue(self, Delivery delivery) except -1
     @cython.locals(packet_id=int, outbox=Outbox, message=Message)
     cpdef bint launch(self, Delivery delivery, double now) except -1
+    cdef take_quota(self, Delivery delivery)
     cpdef pump(self, double now)
     @cython.locals(delivery=Delivery, message=Message)
     cpdef launch_next(self, double now)

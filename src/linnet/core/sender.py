@@ -9,11 +9,18 @@ Another acknowledgement than the awaited one ends the connection. What is in fli
 quota does not.
 """
 
+from __future__ import annotations
+
 from collections import deque
+from typing import TYPE_CHECKING
 
 from linnet.core.outbox import Outbox
 from linnet.errors import ProtocolError, ReasonCode
 from linnet.wire.publish import Message, packet_id_bytes
+
+if TYPE_CHECKING:
+    from linnet.core.shared import SharedGroup
+    from linnet.core.subscriptions import Subscription
 
 PUBACK = 4
 PUBREC = 5
@@ -26,21 +33,22 @@ FIRST_ERROR = 0x80
 class Delivery:
     """One message on its way to one receiver."""
 
-    __slots__ = ("awaits", "extra", "message", "packet_id", "qos", "retain", "subscription")
+    __slots__ = ("awaits", "counts", "extra", "message", "packet_id", "qos", "retain", "subscription")
 
     message: Message | None  # None once the receiver has it for sure
     qos: int
     retain: bool
     extra: bytes  # encoded subscription identifiers
-    subscription: object
+    subscription: Subscription
     packet_id: int
     awaits: int  # the packet type of the acknowledgement
+    counts: bool  # whether its PUBLISH went out on this connection, and takes one of its quota
 
     def __repr__(self) -> str:
         return f"<Delivery {self.packet_id} QoS {self.qos} awaits {self.awaits}: {self.message!r}>"
 
 
-def new_delivery(message: Message, qos: int, retain: bool, extra: bytes, subscription: object) -> Delivery:
+def new_delivery(message: Message, qos: int, retain: bool, extra: bytes, subscription: Subscription) -> Delivery:
     """A delivery, made without calling a constructor: this is on every message's way."""
     delivery = Delivery.__new__(Delivery)
     delivery.message = message
@@ -49,6 +57,7 @@ def new_delivery(message: Message, qos: int, retain: bool, extra: bytes, subscri
     delivery.extra = extra
     delivery.subscription = subscription
     delivery.packet_id = delivery.awaits = 0
+    delivery.counts = False
     return delivery
 
 
@@ -96,6 +105,8 @@ class Sender:
         self.window = self.quota = window
         if self.in_flight:
             self.resending = deque(self.in_flight.values())
+            for delivery in self.resending:
+                delivery.counts = False
         self.pump(now)
 
     def detach(self) -> None:
@@ -103,14 +114,16 @@ class Sender:
         self.outbox = None
         self.resending = None
 
-    def deliver(self, message: Message, qos: int, retain: bool, extra: bytes, subscription: object, now: float) -> bool:
+    def deliver(
+        self, message: Message, qos: int, retain: bool, extra: bytes, subscription: Subscription, now: float
+    ) -> bool:
         """Send a message now or keep it until there is room; False when the queue is full and it is dropped."""
         delivery = new_delivery(message, qos, retain, extra, subscription)
         if self.quota > 0 and self.outbox is not None and not self.waiting and not self.resending:
             return self.launch(delivery, now)
         return self.enqueue(delivery)
 
-    def keep(self, message: Message, qos: int, retain: bool, extra: bytes, subscription: object) -> bool:
+    def keep(self, message: Message, qos: int, retain: bool, extra: bytes, subscription: Subscription) -> bool:
         """Queue a message of any QoS for later; False when the queue is full."""
         return self.enqueue(new_delivery(message, qos, retain, extra, subscription))
 
@@ -144,8 +157,13 @@ class Sender:
         self.last_id = delivery.packet_id = packet_id
         delivery.awaits = PUBACK if delivery.qos == 1 else PUBREC
         self.in_flight[packet_id] = delivery
-        self.quota -= 1
+        self.take_quota(delivery)
         return True
+
+    def take_quota(self, delivery: Delivery) -> None:
+        """A PUBLISH went out [MQTT-4.9.0-1]."""
+        self.quota -= 1
+        delivery.counts = True
 
     def pump(self, now: float) -> None:
         """Send what may be sent: first again, then anew, never more than the quota [MQTT-4.9.0-2]."""
@@ -187,7 +205,7 @@ class Sender:
         message = delivery.message
         assert message is not None
         if outbox.publish(message, delivery.qos, delivery.retain, True, delivery.packet_id, delivery.extra, now):
-            self.quota -= 1
+            self.take_quota(delivery)
         else:
             del self.in_flight[delivery.packet_id]
         return True
@@ -213,32 +231,37 @@ class Sender:
         else:
             del self.in_flight[packet_id]
             self.acknowledged += 1
-            if self.quota < self.window:
-                self.quota += 1
+            self.quota += delivery.counts
             if self.waiting or self.resending:
                 self.pump(now)
         return True
 
     def release(self, delivery: Delivery) -> None:
         """The receiver has it: forget the message, and say PUBREL until PUBCOMP comes [MQTT-4.3.3-1]."""
-        delivery.awaits = PUBCOMP
-        delivery.message = None
+        if delivery.awaits != PUBCOMP:
+            delivery.awaits = PUBCOMP
+            delivery.message = None
+            del self.in_flight[delivery.packet_id]  # PUBRELs go again in the order of the PUBRECs [MQTT-4.6.0-4]
+            self.in_flight[delivery.packet_id] = delivery
         outbox = self.outbox
         if outbox is not None:
-            outbox.put(PUBREL_START + packet_id_bytes(delivery.packet_id))
+            outbox.put(PUBREL_START)
+            outbox.put(packet_id_bytes(delivery.packet_id))
 
-    def withdraw(self, subscription: object) -> list[Delivery]:
+    def withdraw(self, group: SharedGroup) -> list[Delivery]:
         """Give back what another member of a shared subscription may still get.
 
-        That is what was never sent, and of what was sent with QoS 1 what is unacknowledged. QoS 2 that was sent
-        belongs to this receiver for good [MQTT-4.8.2-4, MQTT-4.8.2-5].
+        That is what was never sent and, when the connection is gone, what was sent with QoS 1 and is unacknowledged.
+        QoS 2 that was sent belongs to this receiver for good [MQTT-4.8.2-4, MQTT-4.8.2-5].
         """
-        taken = [d for d in self.in_flight.values() if d.subscription is subscription and d.awaits == PUBACK]
-        for delivery in taken:
-            del self.in_flight[delivery.packet_id]
+        taken: list[Delivery] = []
+        if self.outbox is None:
+            taken = [d for d in self.in_flight.values() if d.subscription.group is group and d.awaits == PUBACK]
+            for delivery in taken:
+                del self.in_flight[delivery.packet_id]
         kept: deque[Delivery] = deque()
         for delivery in self.waiting or ():
-            if delivery.subscription is subscription:
+            if delivery.subscription.group is group:
                 taken.append(delivery)
                 assert delivery.message is not None
                 self.queued_bytes -= delivery.message.weight()

@@ -142,9 +142,11 @@ class ServerConnection(Connection):
             start = PUBACK_WHY_START if publish.qos == 1 else PUBREC_WHY_START
             self.outbox.put(start + octets + NO_SUBSCRIBERS)
         elif publish.qos == 1:
-            self.outbox.put(PUBACK_START + octets)
+            self.outbox.put(PUBACK_START)
+            self.outbox.put(octets)
         else:
-            self.outbox.put(PUBREC_START + octets)
+            self.outbox.put(PUBREC_START)
+            self.outbox.put(octets)
 
     def opening(self, first: int, now: float) -> None:
         """Nothing but CONNECT comes first [MQTT-3.1.0-1]; known from the first byte, however long the rest is."""

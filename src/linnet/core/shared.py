@@ -39,20 +39,20 @@ class SharedGroup:
         members = self.members
         count = len(members)
         busy: Subscription | None = None
-        away: Subscription | None = None
         for step in range(count):
             index = (self.turn + step) % count
             member = members[index]
             session = member.session
             if not session.online:
-                away = away or member
-            elif session.has_room():
+                continue
+            if session.has_room():
                 self.turn = index + 1
                 return member
-            else:
-                busy = busy or member
-        self.turn += 1
-        return busy or away
+            busy = busy or member
+        if busy is not None:
+            self.turn += 1
+            return busy
+        return members[0] if members else None  # always the same one: what waits stays in order
 
     def deliver(self, message: Message, now: float) -> bool:
         """Give a message to one member; False when it is dropped."""
@@ -79,7 +79,7 @@ class SharedGroup:
 
     def hand_on(self, subscription: Subscription, now: float) -> None:
         """Deliver to the other members what one of them has not acknowledged, in order."""
-        taken: list[Delivery] = subscription.session.sender.withdraw(subscription)
+        taken: list[Delivery] = subscription.session.sender.withdraw(self)
         for delivery in taken:
             self.redelivered += 1
             if delivery.message is not None:

@@ -4,6 +4,7 @@ Both are UTF-8 bytes here, as they are on the wire; `str` is for people. Nothing
 a regular expression, so 65,535 slashes cost what 65,535 bytes cost.
 """
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from linnet.errors import MalformedPacket, ProtocolError, ReasonCode
@@ -14,8 +15,18 @@ HASH = b"#"
 SHARE = b"$share"
 SYSTEM = b"$SYS"
 
-# U+0001..U+001F, U+007F..U+009F: a receiver may refuse them [MQTT-1.5.4-2 leaves it open]
-CONTROL = frozenset(map(chr, [*range(0x01, 0x20), *range(0x7F, 0xA0)]))
+# Control characters and non-characters: a receiver may refuse them, and must not say it accepted them if so (1.5.4)
+UNWANTED = frozenset(
+    map(
+        chr,
+        (
+            *range(0x01, 0x20),
+            *range(0x7F, 0xA0),
+            *range(0xFDD0, 0xFDF0),
+            *(plane << 16 | low for plane in range(17) for low in (0xFFFE, 0xFFFF)),
+        ),
+    )
+)
 
 
 class TopicRules(NamedTuple):
@@ -60,9 +71,14 @@ class TopicRules(NamedTuple):
         levels = name.count(b"/") + 1
         if levels > self.max_levels:
             raise ProtocolError(code, f"topic of {levels} levels, {self.max_levels} allowed")
-        text = decode_utf8(name)  # [MQTT-1.5.4-1]
-        if self.refuse_control_characters and not CONTROL.isdisjoint(text):
-            raise MalformedPacket(f"control character in topic {text!r}", "MQTT-1.5.4-2")
+        self.check_characters((decode_utf8(name),))  # [MQTT-1.5.4-1]
+
+    def check_characters(self, texts: Iterable[str | None]) -> None:
+        """Raise when a text holds characters that the settings refuse."""
+        if self.refuse_control_characters:
+            for text in texts:
+                if text and not UNWANTED.isdisjoint(text):
+                    raise MalformedPacket(f"control character or non-character in {text[:80]!r}")
 
 
 class Filter(NamedTuple):

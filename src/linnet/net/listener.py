@@ -1,16 +1,27 @@
 """A listener: an address at which clients may connect."""
 
 import asyncio
+import errno
+import logging
+import os
+import socket
 from typing import Any
 
 from linnet.net.stream import Stream
+from linnet.net.transport import SocketTransport
 from linnet.net.turn import Turn
+
+logger = logging.getLogger("linnet.connections")
+
+ACCEPTS = 100  # connections accepted in one turn at most, so that those that are here get theirs
+REST = 0.5  # seconds without accepting when the process has no descriptors left
+EXHAUSTED = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 
 
 class Listener:
-    """One address to listen at, and the server that does."""
+    """One address to listen at: one socket, or one for each family that its host's name stands for."""
 
-    __slots__ = ("backlog", "host", "port", "server", "turn", "wanted_port")
+    __slots__ = ("accepted", "backlog", "host", "port", "servers", "sockets", "turn", "wanted_port")
 
     def __init__(self, turn: Turn, host: str, port: int, backlog: int) -> None:
         self.turn = turn
@@ -18,10 +29,12 @@ class Listener:
         self.wanted_port = port  # 0: any that is free
         self.port = port
         self.backlog = backlog
-        self.server: asyncio.Server | None = None
+        self.sockets: list[socket.socket] = []
+        self.servers: list[asyncio.Server] = []  # on event loops that bring transports of their own
+        self.accepted = 0
 
     def __repr__(self) -> str:
-        return f"<Listener {self.address}{'' if self.server else ', closed'}>"
+        return f"<Listener {self.address}{'' if self.sockets else ', closed'}>"
 
     @property
     def address(self) -> str:
@@ -31,17 +44,69 @@ class Listener:
 
     async def open(self) -> None:
         """Begin to listen. Raises OSError when the address cannot be had."""
-        self.server = await self.turn.loop.create_server(
-            self.make_stream, self.host or None, self.wanted_port, backlog=self.backlog
-        )
-        self.port = self.server.sockets[0].getsockname()[1]
+        loop = self.turn.loop
+        found = await loop.getaddrinfo(self.host, self.wanted_port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        try:
+            for family, _, _, _, address in dict.fromkeys(found):
+                self.bind(family, address)
+            for sock in self.sockets:
+                if isinstance(loop, asyncio.SelectorEventLoop):
+                    loop.add_reader(sock, self.accept, sock)
+                else:
+                    self.servers.append(await loop.create_server(self.make_stream, sock=sock, backlog=self.backlog))
+        except BaseException:
+            self.close()
+            raise
+
+    def bind(self, family: int, address: Any) -> None:
+        """Listen at one address; those after the first take the same port as the first."""
+        sock = socket.socket(family, socket.SOCK_STREAM)
+        self.sockets.append(sock)
+        sock.setblocking(False)
+        if os.name == "posix":
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.bind((address[0], self.port, *address[2:]))
+        sock.listen(self.backlog)
+        self.port = sock.getsockname()[1]
 
     def make_stream(self) -> Any:
-        """asyncio wants a protocol for a new connection."""
+        """A new connection's stream."""
+        self.accepted += 1
         return Stream(self.turn, self.address)
+
+    def accept(self, sock: socket.socket) -> None:
+        """Clients are waiting to be let in."""
+        loop = self.turn.loop
+        for _ in range(ACCEPTS):
+            try:
+                connected, peer = sock.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError as error:
+                if error.errno not in EXHAUSTED:
+                    raise
+                logger.error("%s: no connection can be accepted: %s", self.address, error.strerror)
+                loop.remove_reader(sock)
+                loop.call_later(REST, self.accept_again, sock)
+                return
+            connected.setblocking(False)
+            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            SocketTransport(loop, connected, peer, self.make_stream())
+
+    def accept_again(self, sock: socket.socket) -> None:
+        """There may be descriptors again."""
+        if sock in self.sockets:
+            self.turn.loop.add_reader(sock, self.accept, sock)
 
     def close(self) -> None:
         """Accept nobody any more."""
-        if self.server is not None:
-            self.server.close()
-            self.server = None
+        for server in self.servers:
+            server.close()
+        for sock in self.sockets:
+            if not self.servers:
+                self.turn.loop.remove_reader(sock)
+            sock.close()
+        self.servers.clear()
+        self.sockets.clear()

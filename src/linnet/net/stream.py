@@ -58,7 +58,8 @@ class Stream:
         turn = self.turn
         now = turn.begin()
         self.transport = transport
-        transport.set_write_buffer_limits(high=HIGH_WATER)
+        if isinstance(transport, asyncio.WriteTransport):
+            transport.set_write_buffer_limits(high=HIGH_WATER)
         turn.streams[self] = None
         peer = Peer(peer_name(transport), self.listener)
         self.connection = ServerConnection(turn.core, self, peer, now)
@@ -143,10 +144,7 @@ class Stream:
         if self.is_closing or self.has_ended:
             return
         self.is_closing = True
-        if self.is_blocked or not self.transport.can_write_eof():
-            self.transport.close()
-        else:
-            self.transport.write_eof()
+        self.transport.write_eof()
         self.timer = self.turn.loop.call_later(LINGER, self.transport.abort)
 
     def wait(self, verdict: Awaitable[Any], then: Callable[[Any, float], None]) -> None:

@@ -8,6 +8,7 @@ cdef class Turn:
     cdef public object core
     cdef public object empty
     cdef public bint is_open
+    cdef public bint is_scheduling
     cdef public object loop
     cdef public double now
     cdef public dict streams

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from linnet.core.broker import BrokerCore
+from linnet.net.loop import TurnLoop
 
 if TYPE_CHECKING:
     from linnet.net.stream import Stream
@@ -21,13 +22,16 @@ logger = logging.getLogger("linnet.hooks")
 class Turn:
     """The turns of one broker on one event loop."""
 
-    __slots__ = ("closing", "core", "empty", "is_open", "loop", "now", "streams", "tasks", "timer")
+    __slots__ = ("closing", "core", "empty", "is_open", "is_scheduling", "loop", "now", "streams", "tasks", "timer")
 
     def __init__(self, core: BrokerCore, loop: asyncio.AbstractEventLoop) -> None:
         self.core = core
         self.loop = loop
         self.now = loop.time()
         self.is_open = False
+        self.is_scheduling = not isinstance(loop, TurnLoop)  # whether the end of a turn has to be scheduled
+        if isinstance(loop, TurnLoop):
+            loop.at_turn_end(self.end)
         self.closing: list[Stream] = []  # to be closed after what they have to say is written
         self.streams: dict[Stream, None] = {}  # all open ones
         self.empty: asyncio.Future[None] | None = None  # whoever waits until there are none
@@ -44,11 +48,14 @@ class Turn:
         if not self.is_open:
             self.is_open = True
             self.now = self.loop.time()
-            self.loop.call_soon(self.end)
+            if self.is_scheduling:
+                self.loop.call_soon(self.end)
         return self.now
 
     def end(self) -> None:
         """Write what gathered, go on with what is done in slices, close what is to be closed."""
+        if not self.is_open:
+            return
         self.is_open = False
         core = self.core
         more = bool(core.replaying) and core.turn_ended(self.now)
@@ -62,7 +69,7 @@ class Turn:
             for stream in closing:
                 stream.close()
         if more:
-            self.begin()
+            self.loop.call_soon(self.begin)
 
     def due_at(self, when: float) -> None:
         """Have `tick` called at a time, which is before all others that are due."""
@@ -126,3 +133,5 @@ class Turn:
             self.timer.cancel()
             self.timer = None
         self.core.deadlines.heap.clear()
+        if isinstance(self.loop, TurnLoop):
+            self.loop.not_at_turn_end(self.end)

@@ -6,7 +6,7 @@ can take. Encoding, decoding and all refusals follow from it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any
@@ -178,6 +178,14 @@ class Properties:
         pairs = zip(TABLE, _values_of(self), strict=True)
         present = [f"{row.name}={value!r}" for row, value in pairs if value is not None and value != []]
         return f"Properties({', '.join(present)})"
+
+    def strings(self) -> Iterator[str]:
+        """Every text in them."""
+        for value in _values_of(self):
+            if isinstance(value, str):
+                yield value
+        for pair in self.user_properties:
+            yield from pair
 
     def encode(self, packet_type: int) -> bytes:
         """The properties with their length in front, in the order of the table."""

@@ -145,13 +145,15 @@ class Message:
 
     def tail(self, has_properties: bool) -> bytes:
         """What follows the packet identifier when nothing is added for the receiver; made once and shared."""
+        octets = self.packet
+        stop = len(self.packet)
         if not has_properties:
             if self.body is None:
-                self.body = self.packet[self.payload_at :]
+                self.body = octets[self.payload_at : stop]
             return self.body
         if self.tail5 is None:
-            if self.packet and self.has_properties:
-                self.tail5 = self.packet[self.tail_at() :]
+            if stop and self.has_properties:
+                self.tail5 = octets[self.tail_at() : stop]
             else:
                 self.tail5 = encode_varint(len(self.forwarded)) + self.forwarded + self.tail(False)
         return self.tail5
@@ -161,9 +163,9 @@ class Message:
         form = qos << 2 | retain << 1 | has_properties
         if self.head is None or self.head_form != form:
             header = PUBLISH << 4 | qos << 1 | retain
-            packet = self.packet
-            if qos and packet and packet[0] == header and self.has_properties == has_properties:
-                self.head = packet[: self.tail_at() - 2]
+            octets = self.packet
+            if qos and self.packet and octets[0] == header and self.has_properties == has_properties:
+                self.head = octets[0 : self.tail_at() - 2]
             else:
                 remaining = 2 + len(self.topic_name) + (2 if qos else 0) + len(self.tail(has_properties))
                 self.head = encode_start(header, remaining, self.topic_name)
@@ -172,8 +174,8 @@ class Message:
 
     def tail_at(self) -> int:
         """Where the bytes after the packet identifier begin in the received packet."""
-        if not self.has_properties:
-            return self.payload_at
+        if not self.has_properties or not self.forwarded:
+            return self.payload_at - self.has_properties
         return self.payload_at - len(self.forwarded) - len(encode_varint(len(self.forwarded)))
 
     def encode_head(
