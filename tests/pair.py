@@ -23,7 +23,9 @@ from linnet.core.ports import Hooks, Observer, Peer
 from linnet.core.receiver import Receiver
 from linnet.core.sender import Sender
 from linnet.core.server_connection import ServerConnection
-from linnet.core.session import Session
+from linnet.core.session import NO_SESSION, Session
+from linnet.core.subscriptions import Subscription
+from linnet.core.topics import Filter
 from linnet.server import limits_of
 from linnet.settings import Settings
 from linnet.wire import (
@@ -51,6 +53,9 @@ from linnet.wire import (
 )
 
 FOR_EVER = 0xFFFFFFFF
+NONE = Subscription(
+    NO_SESSION, Filter(b"", b"", b""), SubscriptionOptions()
+)  # a client publishes under no subscription
 UNLIMITED = 1 << 30
 
 
@@ -157,7 +162,7 @@ class Client:
         self.owed: list[Packet] = []
         self.unacknowledged: set[int] = set()  # packet identifiers that the broker has in flight on this connection
         self.most_unacknowledged = 0
-        self.outbox = Outbox([], UNLIMITED)
+        self.outbox = Outbox([], UNLIMITED, UNLIMITED)
         self.frames = FrameReader(UNLIMITED)
         self.line = Line()
         self.connection: ServerConnection | None = None
@@ -194,7 +199,7 @@ class Client:
         """Open a connection and say nothing yet."""
         assert self.connection is None, "it is connected already"
         self.frames = FrameReader(UNLIMITED)
-        self.outbox = Outbox([], UNLIMITED)
+        self.outbox = Outbox([], UNLIMITED, UNLIMITED)
         self.line = Line()
         self.owed.clear()
         self.unacknowledged.clear()
@@ -233,7 +238,7 @@ class Client:
         message = Message(topic, payload, qos, retain, properties)
         message.received_at = self.world.now
         if qos:
-            self.sender.deliver(message, qos, retain, b"", None, self.world.now)
+            self.sender.deliver(message, qos, retain, b"", NONE, self.world.now)
         elif self.connection is not None:
             self.outbox.publish(message, 0, retain, False, 0, b"", self.world.now)
 

@@ -102,7 +102,7 @@ def test_long_bytes_are_cut() -> None:
 
 
 def test_a_dictionary_that_stands_for_a_set_is_a_list_of_its_members() -> None:
-    assert describe({Slotted("a"): None, Slotted("b"): None}) == ["<Slotted a>", "<Slotted b>"]
+    assert describe({Slotted("a"): None, Slotted("b"): None}, 1) == ["<Slotted a>", "<Slotted b>"]
 
 
 def every_object(thing: object, seen: dict[int, object], depth: int = 6) -> Iterator[object]:

@@ -11,16 +11,21 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from linnet.core.outbox import Outbox
-from linnet.core.sender import PUBACK, PUBCOMP, PUBREC, Delivery, Sender
+from linnet.core.sender import Delivery, Sender
+from linnet.core.shared import SharedGroup
+from linnet.core.subscriptions import Subscription
 from linnet.errors import ProtocolError, ReasonCode
 from linnet.wire import V5, FrameReader, Message, Packet, Properties, Publish, Pubrel, decode
 from tests.core.steady import STORIES
+from tests.core.test_subscriptions import subscription
 
 NOW = 0.0
+PUBACK, PUBREC, PUBCOMP = 4, 5, 7  # packet types
+PLAIN = subscription("t")
 
 
 def outbox(maximum_packet: int = 1 << 20) -> Outbox:
-    box = Outbox([], 1 << 20)
+    box = Outbox([], 1 << 20, 1 << 30)
     box.has_properties = True
     box.maximum_packet = maximum_packet
     return box
@@ -40,7 +45,7 @@ def said(box: Outbox) -> list[Any]:
 
 def send(sender: Sender, payload: bytes, qos: int = 1, expiry: int | None = None) -> bool:
     properties = None if expiry is None else Properties(message_expiry_interval=expiry)
-    return sender.deliver(Message("t", payload, qos, False, properties), qos, False, b"", None, NOW)
+    return sender.deliver(Message("t", payload, qos, False, properties), qos, False, b"", PLAIN, NOW)
 
 
 def ready(window: int = 10, max_messages: int = 100, max_bytes: int = 1 << 20) -> tuple[Sender, Outbox]:
@@ -106,7 +111,7 @@ class Sending(RuleBasedStateMachine):
         code = data.draw(st.sampled_from([0, 0, 0, 0x97])) if one.awaits != PUBCOMP else 0
         assert self.sender.acknowledge(one.awaits, one.packet_id, code, NOW)
         if one.awaits == PUBREC and code == 0:
-            one.awaits = PUBCOMP
+            self.released(one)
             assert self.box is not None
             first, *rest = said(self.box)
             assert first == Pubrel(one.packet_id)
@@ -120,6 +125,12 @@ class Sending(RuleBasedStateMachine):
     def acknowledge_what_was_never_sent(self, packet_id: int, kind: int) -> None:
         assert not self.sender.acknowledge(kind, packet_id, 0, NOW)
         self.look()
+
+    def released(self, one: Sent) -> None:
+        """PUBRELs come again in the order of the PUBRECs [MQTT-4.6.0-4], after the PUBLISHes."""
+        one.awaits = PUBCOMP
+        self.flying.remove(one)
+        self.flying.append(one)
 
     def seen(self) -> list[Sent]:
         """What this connection's receiver may acknowledge."""
@@ -166,7 +177,7 @@ class Sending(RuleBasedStateMachine):
             one = self.seen()[0]
             self.sender.acknowledge(one.awaits, one.packet_id, 0, NOW)
             if one.awaits == PUBREC:
-                one.awaits = PUBCOMP
+                self.released(one)
                 assert self.box is not None and said(self.box) == [Pubrel(one.packet_id)]
             else:
                 self.flying.remove(one)
@@ -331,7 +342,7 @@ def test_with_no_more_quota_after_a_reconnect_the_rest_waits_its_turn() -> None:
 def test_a_message_of_qos_0_kept_for_later_goes_in_its_order() -> None:
     sender = Sender(10, 1000)
     send(sender, b"1")
-    assert sender.keep(Message("t", b"0"), 0, False, b"", None)
+    assert sender.keep(Message("t", b"0"), 0, False, b"", PLAIN)
     send(sender, b"2")
     box = outbox()
     sender.attach(box, 10, NOW)
@@ -339,24 +350,31 @@ def test_a_message_of_qos_0_kept_for_later_goes_in_its_order() -> None:
     assert sender.quota == 8
 
 
+def shared() -> tuple[SharedGroup, Subscription]:
+    member = subscription("$share/g/t")
+    member.group = SharedGroup(b"$share/g/t")
+    return member.group, member
+
+
 def test_withdrawing_takes_back_what_another_receiver_may_still_get() -> None:
     sender, box = ready(window=2)
-    share, other = object(), object()
-    for payload, qos, subscription in ((b"1", 1, share), (b"2", 2, share), (b"3", 1, share), (b"4", 1, other)):
-        sender.deliver(Message("t", payload, qos), qos, False, b"", subscription, NOW)
-    taken = [delivery.message.payload for delivery in sender.withdraw(share) if delivery.message]
+    group, member = shared()
+    for payload, qos, one in ((b"1", 1, member), (b"2", 2, member), (b"3", 1, member), (b"4", 1, PLAIN)):
+        sender.deliver(Message("t", payload, qos), qos, False, b"", one, NOW)
+    assert len(said(box)) == 2
+    sender.detach()
+    taken = [delivery.message.payload for delivery in sender.withdraw(group) if delivery.message]
     assert taken == [b"1", b"3"]
     assert [delivery.qos for delivery in sender.in_flight.values()] == [2]
     assert sender.queued_bytes == 2
-    assert len(said(box)) == 2
 
 
 def test_withdrawing_gives_the_quota_back_once_the_receiver_acknowledges() -> None:
     """The receiver still answers what it was sent; otherwise its place would be taken for good."""
     sender, box = ready(window=1)
-    share = object()
-    sender.deliver(Message("t", b"1", 1), 1, False, b"", share, NOW)
-    sender.withdraw(share)
+    group, member = shared()
+    sender.deliver(Message("t", b"1", 1), 1, False, b"", member, NOW)
+    sender.withdraw(group)
     sender.acknowledge(PUBACK, 1, 0, NOW)
     said(box)
     send(sender, b"2")

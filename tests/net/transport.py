@@ -29,7 +29,7 @@ class Transport:
         return self.peer if name == "peername" else None
 
     def set_write_buffer_limits(self, high: int) -> None:
-        self.high = high
+        assert high > 0
 
     def write(self, data: bytes) -> None:
         assert not self.said_eof, "nothing may be written after the end"
