@@ -162,7 +162,7 @@ class Client:
         self.owed: list[Packet] = []
         self.unacknowledged: set[int] = set()  # packet identifiers that the broker has in flight on this connection
         self.most_unacknowledged = 0
-        self.outbox = Outbox([], UNLIMITED, UNLIMITED)
+        self.outbox = Outbox([], UNLIMITED)
         self.frames = FrameReader(UNLIMITED)
         self.line = Line()
         self.connection: ServerConnection | None = None
@@ -199,7 +199,7 @@ class Client:
         """Open a connection and say nothing yet."""
         assert self.connection is None, "it is connected already"
         self.frames = FrameReader(UNLIMITED)
-        self.outbox = Outbox([], UNLIMITED, UNLIMITED)
+        self.outbox = Outbox([], UNLIMITED)
         self.line = Line()
         self.owed.clear()
         self.unacknowledged.clear()

@@ -410,7 +410,7 @@ def test_a_connection_can_be_read() -> None:
 
 
 def test_what_both_ends_have_in_common_is_no_end() -> None:
-    both = Connection(None, Outbox([], 1, 1), 100)
+    both = Connection(None, Outbox([], 1), 100)
     with pytest.raises(NotImplementedError):
         both.dispatch(Pingreq(), 0.0)
     with pytest.raises(NotImplementedError):

@@ -25,7 +25,7 @@ class Socket:
 
 
 def outbox(version: Version = V5, limit: int = 1 << 20, stream: Socket | None = None) -> Outbox:
-    box = Outbox([], limit, 1 << 30, stream)
+    box = Outbox([], limit, stream)
     box.has_properties = version.has_properties
     if stream is not None:
         stream.box = box
@@ -192,7 +192,7 @@ def test_above_the_limit_it_is_written_first_if_the_peer_takes_it() -> None:
 
 
 def test_above_the_hard_limit_it_is_marked_again_so_that_somebody_looks() -> None:
-    box = Outbox([], 10, 20)
+    box = Outbox([], 10, hard_limit=20)
     box.put(b"x" * 15)
     box.marked.clear()  # a turn has gone by, and the peer took nothing
     box.put(b"y" * 5)

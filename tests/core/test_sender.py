@@ -25,7 +25,7 @@ PLAIN = subscription("t")
 
 
 def outbox(maximum_packet: int = 1 << 20) -> Outbox:
-    box = Outbox([], 1 << 20, 1 << 30)
+    box = Outbox([], 1 << 20)
     box.has_properties = True
     box.maximum_packet = maximum_packet
     return box
