@@ -45,8 +45,10 @@ def describe_object(thing: object, depth: int) -> dict[str, Any]:
     return described
 
 
-def describe_mapping(mapping: Mapping[Any, Any], depth: int) -> dict[str, Any]:
-    """A dictionary with text for keys. One that stands for a set (all values None) is a list of its keys' names."""
+def describe_mapping(mapping: Mapping[Any, Any], depth: int) -> dict[str, Any] | list[Any]:
+    """A dictionary with text for keys. One that stands for a set (objects for keys, no values) is a list of them."""
+    if mapping and all(value is None and not isinstance(key, str) for key, value in mapping.items()):
+        return describe_members(mapping, depth)
     described: dict[str, Any] = {}
     for index, (key, value) in enumerate(mapping.items()):
         if index == MOST:

@@ -5,6 +5,8 @@ async with broker.subscribe("home/+/temp", qos=1) as readings:
         print(message.topic, message.payload)
 """
 
+from __future__ import annotations
+
 import asyncio
 from collections import deque
 from collections.abc import Callable
@@ -52,11 +54,12 @@ class LocalSubscription:
         "dropped",
         "limit",
         "name",
+        "opened",
         "queue",
         "received",
         "session",
         "subscription",
-        "waiter",
+        "waiters",
     )
 
     def __init__(
@@ -66,13 +69,15 @@ class LocalSubscription:
         name: str,
         options: SubscriptionOptions,
         limit: int,
+        opened: set[LocalSubscription],
     ) -> None:
         self.core = core
         self.begin = begin  # enters the core, and tells the time
         self.name = name
         self.limit = limit
         self.queue: deque[Message] = deque()
-        self.waiter: asyncio.Future[None] | None = None
+        self.opened = opened  # all that are open
+        self.waiters: deque[asyncio.Future[None]] = deque()
         self.received = 0
         self.dropped = 0
         self.session = LocalSession(f"local:{name}", self.take)
@@ -86,12 +91,17 @@ class LocalSubscription:
         now = self.begin()
         self.core.router.subscribe(self.subscription)
         if not self.subscription.filter.share:
-            Replay(self.core.router.retained, self.subscription).advance(self.session, self.limit, now)
+            Replay(self.core.router.retained, self.subscription).advance(
+                self.session, len(self.core.router.retained) + 1, now
+            )
+        self.opened.add(self)
         return self
 
     def close(self) -> None:
         """Unsubscribe. What waits can still be read; then the iteration ends."""
-        self.core.router.unsubscribe(self.session, self.subscription.filter.name, self.begin())
+        if self.session.subscriptions:
+            self.core.router.unsubscribe(self.session, self.subscription.filter.name, self.begin())
+        self.opened.discard(self)
         self.wake()
 
     def take(self, message: Message) -> bool:
@@ -106,8 +116,10 @@ class LocalSubscription:
 
     def wake(self) -> None:
         """Tell whoever waits that there is something."""
-        if self.waiter is not None and not self.waiter.done():
-            self.waiter.set_result(None)
+        while self.waiters:
+            waiter = self.waiters.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
 
     async def __aenter__(self) -> Self:
         return self.open()
@@ -123,6 +135,7 @@ class LocalSubscription:
         while not self.queue:
             if not self.session.subscriptions:
                 raise StopAsyncIteration
-            self.waiter = asyncio.get_running_loop().create_future()
-            await self.waiter
+            waiter = asyncio.get_running_loop().create_future()
+            self.waiters.append(waiter)
+            await waiter
         return self.queue.popleft()

@@ -54,6 +54,7 @@ class Broker:
         self.settings = settings
         self.core = BrokerCore(limits_of(settings), lambda: uuid.uuid4().hex, hooks, (Journal(), *observers))
         self.listeners: list[Listener] = []
+        self.subscriptions: set[LocalSubscription] = set()  # the program's own that are open
         self.turn: Turn | None = None
 
     def __repr__(self) -> str:
@@ -90,7 +91,11 @@ class Broker:
             self.core.wills.cancel(session)  # a will speaks of a client that failed, not of a broker that stops
         for connection in list(self.core.connections):
             connection.close(ReasonCode.SERVER_SHUTTING_DOWN, "the broker stops", now)
+        for subscription in list(self.subscriptions):
+            subscription.close()
         await turn.drain(self.settings.stop_timeout)
+        if self.turn is not turn:
+            return  # stopped by somebody else at the same time
         turn.stop()
         for session in list(self.core.sessions.values()):
             self.core.end(session, now)
@@ -159,7 +164,8 @@ class Broker:
 
         Raises ProtocolError for what is no topic filter.
         """
-        return LocalSubscription(self.core, self.running().begin, name, SubscriptionOptions(qos), limit)
+        begin = self.running().begin
+        return LocalSubscription(self.core, begin, name, SubscriptionOptions(qos), limit, self.subscriptions)
 
     def disconnect(self, client_id: str, reason_code: ReasonCode = ReasonCode.ADMINISTRATIVE_ACTION) -> bool:
         """Close a client's connection; False if it has none."""

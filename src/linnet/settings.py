@@ -216,9 +216,6 @@ class Limits(Group):
         8 * MIB, "Unsent bytes of a connection beyond which it is closed.", "bytes", BYTES
     )
     max_routes: int = option(100_000, "Topics whose subscribers are remembered between messages.", "topics", COUNT)
-    read_budget: int = option(
-        500, "Packets of one connection handled before the others get their turn.", "packets", COUNT
-    )
 
 
 class Log(Group):

@@ -114,7 +114,12 @@ class BrokerCore:
         if self.publish_hook is None:
             self.publish(will, now)
             return
-        verdict = self.publish_hook(session, will)
+        try:
+            verdict = self.publish_hook(session, will)
+        except Exception as error:
+            for observer in self.observers:
+                observer.hook_failed(session, error)
+            return
         if isawaitable(verdict):
             self.in_background(verdict, self.will_decided)
         else:
@@ -167,14 +172,16 @@ class BrokerCore:
         session.attach(connection, connection.outbox, window, now)
         for subscription in session.subscriptions.values():
             if subscription.group is not None:
-                subscription.group.came_online(subscription, now)
+                subscription.group.came_online(now)
 
     def leave(self, session: Session, said_goodbye: bool, now: float) -> None:
         """A session's connection is over [MQTT-3.14.4-3, MQTT-3.1.2-8, MQTT-3.1.2-23]."""
         session.detach()
-        for subscription in session.subscriptions.values():
-            if subscription.group is not None:
-                subscription.group.went_offline(subscription, now)
+        groups = {subscription.group for subscription in session.subscriptions.values()}
+        groups.update(delivery.subscription.group for delivery in session.sender.in_flight.values())
+        for group in groups:
+            if group is not None:
+                group.went_offline(session, now)
         if said_goodbye:
             self.wills.cancel(session)
         else:
@@ -191,6 +198,9 @@ class BrokerCore:
         self.replaying.pop(session, None)
         for name in list(session.subscriptions):
             self.router.unsubscribe(session, name, now)
+        for group in {delivery.subscription.group for delivery in session.sender.in_flight.values()}:
+            if group is not None:
+                group.hand_on(session, now)
         self.wills.send(session, now)
         self.store.ended(session)
         for observer in self.observers:
@@ -233,9 +243,11 @@ class BrokerCore:
         while session.replays:
             replay = session.replays[0]
             if session.subscriptions.get(replay.subscription.filter.name) is replay.subscription:
-                count = replay.advance(session, left, now)
-                if count >= 0:
-                    return count > 0
+                count = replay.sent
+                is_done = replay.advance(session, left, now)
+                left -= replay.sent - count
+                if not is_done:
+                    return left < self.limits.retained_slice
             session.replays.popleft()
         del self.replaying[session]
         return False

@@ -185,6 +185,7 @@ class Connection:
     def answered(self, answer: Any, then: Callable[[Any, float], None], now: float) -> None:
         """The answer is there: go on where we stopped."""
         self.waiting = False
+        self.last_heard = now
         if self.state == CLOSED:
             return
         try:

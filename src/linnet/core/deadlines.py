@@ -57,6 +57,11 @@ class Deadlines:
             heapify(self.heap)
             self.cancelled = 0
 
+    def clear(self) -> None:
+        """Forget all."""
+        self.heap.clear()
+        self.cancelled = 0
+
     @property
     def next_at(self) -> float | None:
         """When the earliest is due."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from linnet.errors import ProtocolError, ReasonCode
 from linnet.wire.acks import Puback, Pubrec
+from linnet.wire.properties import Properties
 from linnet.wire.publish import Message, Publish
 
 if TYPE_CHECKING:
@@ -43,16 +44,7 @@ def check_publish(publish: Publish, limits: Limits) -> None:
         )
     if publish.retain and not limits.retain_available:
         raise ProtocolError(ReasonCode.RETAIN_NOT_SUPPORTED, "RETAIN is not available", "MQTT-3.2.2-14")
-    if publish.user_properties > limits.max_user_properties:
-        raise ProtocolError(
-            ReasonCode.QUOTA_EXCEEDED,
-            f"{publish.user_properties} User Properties, {limits.max_user_properties} allowed",
-        )
-    if len(publish.forwarded) > limits.max_properties_size:
-        raise ProtocolError(
-            ReasonCode.QUOTA_EXCEEDED,
-            f"properties of {len(publish.forwarded)} bytes, {limits.max_properties_size} allowed",
-        )
+    check_amount(publish.user_properties, len(publish.forwarded), limits)
     if limits.check_payload_format and publish.forwarded and publish.properties.payload_format_indicator:
         try:
             publish.payload.decode()
@@ -62,12 +54,30 @@ def check_publish(publish: Publish, limits: Limits) -> None:
             ) from None
 
 
+def check_amount(count: int, size: int, limits: Limits) -> None:
+    """Raise when there are more User Properties, or more bytes of properties, than the settings allow."""
+    if count > limits.max_user_properties:
+        raise ProtocolError(ReasonCode.QUOTA_EXCEEDED, f"{count} User Properties, {limits.max_user_properties} allowed")
+    if size > limits.max_properties_size:
+        raise ProtocolError(
+            ReasonCode.QUOTA_EXCEEDED, f"properties of {size} bytes, {limits.max_properties_size} allowed"
+        )
+
+
+def check_properties(properties: Properties, packet_type: int, limits: Limits) -> None:
+    """The same for the properties of any other packet, and of a will."""
+    check_amount(len(properties.user_properties), len(properties.encode(packet_type)), limits)
+
+
 def admit(connection: ServerConnection, publish: Publish, verdict: Message | ReasonCode, now: float) -> None:
     """Go on with the message that the hook gave back, or refuse."""
     if not isinstance(verdict, Message):
         refuse(connection, publish, verdict)
         return
     core = connection.core
+    if verdict is not publish:  # a message that the hook made is still this client's
+        verdict.publisher = publish.publisher
+        verdict.received_at = publish.received_at
     if verdict.retain and not core.keep(verdict) and publish.qos and connection.version.can_say_why:
         refuse(connection, publish, ReasonCode.QUOTA_EXCEEDED)
         return

@@ -10,13 +10,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from linnet.core.aliases import IncomingAliases, OutgoingAliases
+from linnet.core.guard import check_properties
 from linnet.core.ports import Exchange, Step
 from linnet.core.session import Session
 from linnet.errors import ProtocolError, ReasonCode
 from linnet.wire.connect import Connack, Connect, Will
 from linnet.wire.control import Auth
 from linnet.wire.header import PacketType
-from linnet.wire.properties import Properties
+from linnet.wire.properties import WILL, Properties
 
 if TYPE_CHECKING:
     from linnet.core.broker import BrokerCore
@@ -261,6 +262,7 @@ def check_connect(connect: Connect, limits: Limits) -> None:
         allowed = limits.allow_empty_client_id and version.assigns_client_ids
         if not allowed or (version.empty_id_needs_clean_start and not connect.clean_start):
             raise ProtocolError(ReasonCode.CLIENT_IDENTIFIER_NOT_VALID, "empty client identifier", "MQTT-3.1.3-8")
+    check_properties(connect.properties, connect.type, limits)
     check_length(
         connect.client_id,
         limits.max_client_id_bytes,
@@ -269,8 +271,6 @@ def check_connect(connect: Connect, limits: Limits) -> None:
     )
     check_length(connect.user_name, limits.max_user_name_bytes, "user name", ReasonCode.BAD_USER_NAME_OR_PASSWORD)
     check_length(connect.password, limits.max_password_bytes, "password", ReasonCode.BAD_USER_NAME_OR_PASSWORD)
-    if len(connect.properties.user_properties) > limits.max_user_properties:
-        raise ProtocolError(ReasonCode.QUOTA_EXCEEDED, f"more than {limits.max_user_properties} User Properties")
     if connect.properties.authentication_data is not None and connect.properties.authentication_method is None:
         raise ProtocolError(ReasonCode.PROTOCOL_ERROR, "Authentication Data without Method", "MQTT-4.12.0-1")
 
@@ -287,8 +287,7 @@ def check_will(will: Will, core: BrokerCore) -> None:
     limits = core.limits
     core.router.rules.check_name(will.topic.encode())
     core.router.rules.check_characters(will.properties.strings())
-    if len(will.properties.user_properties) > limits.max_user_properties:
-        raise ProtocolError(ReasonCode.QUOTA_EXCEEDED, f"more than {limits.max_user_properties} User Properties")
+    check_properties(will.properties, WILL, limits)
     if will.qos > limits.max_qos:
         raise ProtocolError(ReasonCode.QOS_NOT_SUPPORTED, f"will with QoS {will.qos}", "MQTT-3.2.2-12")
     if will.retain and not limits.retain_available:

@@ -7,7 +7,9 @@ cdef class Outbox:
     cdef public object aliases
     cdef public long long dropped_full
     cdef public long long dropped_large
+    cdef public Py_ssize_t hard_limit
     cdef public bint has_properties
+    cdef public bint is_excessive
     cdef public Py_ssize_t limit
     cdef public list marked
     cdef public Py_ssize_t maximum_packet

@@ -21,7 +21,9 @@ class Outbox:
         "aliases",
         "dropped_full",
         "dropped_large",
+        "hard_limit",
         "has_properties",
+        "is_excessive",
         "limit",
         "marked",
         "maximum_packet",
@@ -31,12 +33,14 @@ class Outbox:
         "stream",
     )
 
-    def __init__(self, marked: list["Outbox"], limit: int, stream: Any = None) -> None:
+    def __init__(self, marked: list["Outbox"], limit: int, stream: Any = None, hard_limit: int = 1 << 60) -> None:
         self.marked = marked  # shared by all outboxes of a loop: those with something to write
         self.limit = limit  # bytes waiting here, above which new QoS 0 messages are dropped
+        self.hard_limit = hard_limit  # bytes, above which the peer is given up
         self.stream = stream  # has `write()`, which empties the outbox as far as the peer takes it
         self.pieces: list[bytes] = []
         self.size = 0
+        self.is_excessive = False  # above the hard limit, and marked for it
         self.has_properties = False
         self.maximum_packet = 268435460  # bytes, of a whole packet, that the peer accepts [MQTT-3.1.2-24]
         self.aliases: OutgoingAliases | None = None
@@ -53,12 +57,16 @@ class Outbox:
             self.marked.append(self)
         self.pieces.append(piece)
         self.size += len(piece)
+        if self.size > self.hard_limit and not self.is_excessive:
+            self.is_excessive = True
+            self.marked.append(self)
 
     def take(self) -> bytes:
         """Everything there is, joined; the outbox is empty after that."""
         pieces = self.pieces
         self.pieces = []
         self.size = 0
+        self.is_excessive = False
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def publish(
@@ -81,7 +89,7 @@ class Outbox:
         else:
             head = message.encode_start(qos, retain, self.has_properties)
             tail = message.tail(self.has_properties)
-            if len(head) + 2 + len(tail) > self.maximum_packet:
+            if len(head) + (2 if qos else 0) + len(tail) > self.maximum_packet:
                 return self.too_large()
             self.put(head)
             if qos:

@@ -66,6 +66,12 @@ class Observer:
     def ended(self, session: Session) -> None:
         """A session's state was discarded."""
 
+    def hook_failed(self, session: Session, error: Exception) -> None:
+        """A hook raised when it was asked about a session's will; the will is not published."""
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"
+
 
 class Hooks(Observer):
     """Decides, and is told like any observer. A decision may be a coroutine: then this one connection waits."""
@@ -92,6 +98,9 @@ class Hooks(Observer):
 class Store:
     """What survives the process. This one keeps nothing: what is in memory is all there is."""
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"
+
     def opened(self, session: Session) -> None:
         """A session began, or has a new expiry interval or will."""
 
@@ -110,6 +119,9 @@ class Store:
 
 class Cluster:
     """Other nodes. This one is a cluster of one."""
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"
 
     def interested(self, topics: bytes, wanted: bool) -> None:
         """Somebody here wants the topics of a filter, or nobody does any more."""

@@ -30,19 +30,18 @@ class Replay:
     def __repr__(self) -> str:
         return f"<Replay of {self.subscription!r}, {self.sent} sent>"
 
-    def advance(self, session: Session, limit: int, now: float) -> int:
-        """Send at most `limit` messages, as long as the session has room; how many, or -1 when there are no more."""
-        count = 0
-        while count < limit and session.has_room():
+    def advance(self, session: Session, limit: int, now: float) -> bool:
+        """Send at most `limit` messages, as long as the session has room; True when there are no more."""
+        last = self.sent + limit
+        while self.sent < last and session.has_room():
             topic_name = next(self.topics, None)
             if topic_name is None:
-                return -1
+                return True
             message = self.retained.get(topic_name, now)
             if message is not None and not self.is_own(session, message.publisher):
                 session.send(message, self.subscription, True, now)
-            count += 1
-        self.sent += count
-        return count
+            self.sent += 1
+        return False
 
     def is_own(self, session: Session, publisher: object) -> bool:
         """Whether No Local keeps the message back."""

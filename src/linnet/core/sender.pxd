@@ -37,6 +37,7 @@ cdef class Sender:
     cdef public Outbox outbox
     cdef public Py_ssize_t queued_bytes
     cdef public int quota
+    cdef public dict released
     cdef public object resending
     cdef public object waiting
     cdef public int window
@@ -47,6 +48,7 @@ cdef class Sender:
     cpdef bint enqueue(self, Delivery delivery) except -1
     @cython.locals(packet_id=int, outbox=Outbox, message=Message)
     cpdef bint launch(self, Delivery delivery, double now) except -1
+    cpdef bint has_room(self) except -1
     cdef take_quota(self, Delivery delivery)
     cpdef pump(self, double now)
     @cython.locals(delivery=Delivery, message=Message)

@@ -75,6 +75,7 @@ class Sender:
         "outbox",
         "queued_bytes",
         "quota",
+        "released",
         "resending",
         "waiting",
         "window",
@@ -85,6 +86,7 @@ class Sender:
         self.max_bytes = max_bytes
         self.in_flight: dict[int, Delivery] = {}  # by packet identifier, in the order they were first sent
         # Made when first needed: an empty deque takes 600 bytes, and most sessions never have one filled
+        self.released: dict[int, Delivery] = {}  # of those, what awaits PUBCOMP, in the order of the PUBRECs
         self.resending: deque[Delivery] | None = None  # of those in flight, what this connection has not seen yet
         self.waiting: deque[Delivery] | None = None  # never sent so far
         self.queued_bytes = 0
@@ -104,10 +106,19 @@ class Sender:
         self.outbox = outbox
         self.window = self.quota = window
         if self.in_flight:
-            self.resending = deque(self.in_flight.values())
+            self.resending = deque(self.in_order())
             for delivery in self.resending:
                 delivery.counts = False
         self.pump(now)
+
+    def in_order(self) -> list[Delivery]:
+        """What is in flight as it is to be sent again.
+
+        Each PUBLISH keeps its place [MQTT-4.6.0-1]; the PUBRELs between them come in the order of the PUBRECs
+        [MQTT-4.6.0-4].
+        """
+        released = iter(self.released.values())
+        return [next(released) if d.awaits == PUBCOMP else d for d in self.in_flight.values()]
 
     def detach(self) -> None:
         """The connection is gone. What is in flight stays."""
@@ -119,7 +130,7 @@ class Sender:
     ) -> bool:
         """Send a message now or keep it until there is room; False when the queue is full and it is dropped."""
         delivery = new_delivery(message, qos, retain, extra, subscription)
-        if self.quota > 0 and self.outbox is not None and not self.waiting and not self.resending:
+        if self.has_room() and self.outbox is not None:
             return self.launch(delivery, now)
         return self.enqueue(delivery)
 
@@ -160,6 +171,14 @@ class Sender:
         self.take_quota(delivery)
         return True
 
+    def has_room(self) -> bool:
+        """Whether a new message would leave at once.
+
+        The quota counts what went out on this connection; what an earlier one left half done counts too, or a
+        client that always leaves before PUBCOMP would pile it up.
+        """
+        return self.quota > 0 and len(self.in_flight) < self.window and not self.waiting and not self.resending
+
     def take_quota(self, delivery: Delivery) -> None:
         """A PUBLISH went out [MQTT-4.9.0-1]."""
         self.quota -= 1
@@ -172,7 +191,7 @@ class Sender:
                 if not self.resend(self.resending[0], now):
                     return
                 self.resending.popleft()
-            elif self.waiting and self.quota > 0:
+            elif self.waiting and self.quota > 0 and len(self.in_flight) < self.window:
                 self.launch_next(now)
             else:
                 return
@@ -230,6 +249,8 @@ class Sender:
             self.release(delivery)
         else:
             del self.in_flight[packet_id]
+            if kind == PUBCOMP:
+                del self.released[packet_id]
             self.acknowledged += 1
             self.quota += delivery.counts
             if self.waiting or self.resending:
@@ -241,8 +262,7 @@ class Sender:
         if delivery.awaits != PUBCOMP:
             delivery.awaits = PUBCOMP
             delivery.message = None
-            del self.in_flight[delivery.packet_id]  # PUBRELs go again in the order of the PUBRECs [MQTT-4.6.0-4]
-            self.in_flight[delivery.packet_id] = delivery
+            self.released[delivery.packet_id] = delivery
         outbox = self.outbox
         if outbox is not None:
             outbox.put(PUBREL_START)

@@ -5,7 +5,7 @@ from typing import Any
 from linnet.core.aliases import IncomingAliases
 from linnet.core.broker import BrokerCore
 from linnet.core.connection import Connection
-from linnet.core.guard import guard
+from linnet.core.guard import check_properties, guard
 from linnet.core.handshake import Handshake
 from linnet.core.outbox import Outbox
 from linnet.core.ports import Peer
@@ -14,7 +14,8 @@ from linnet.core.router import Route, Router
 from linnet.core.session import NO_SESSION, Session
 from linnet.errors import ProtocolError, ReasonCode
 from linnet.wire.codec import Packet
-from linnet.wire.control import Disconnect
+from linnet.wire.connect import Connect
+from linnet.wire.control import Disconnect, Pingreq, Pingresp
 from linnet.wire.header import PacketType
 from linnet.wire.properties import Properties
 from linnet.wire.publish import Message, Publish, packet_id_bytes, read_publish
@@ -48,7 +49,11 @@ class ServerConnection(Connection):
 
     def __init__(self, core: BrokerCore, stream: Any, peer: Peer, now: float) -> None:
         limits = core.limits
-        super().__init__(stream, Outbox(core.marked, limits.max_output_bytes, stream), limits.max_connect_size)
+        super().__init__(
+            stream,
+            Outbox(core.marked, limits.max_output_bytes, stream, limits.max_output_bytes_hard),
+            min(limits.max_connect_size, limits.max_packet_size),
+        )
         self.core = core
         self.router: Router = core.router
         self.peer = peer
@@ -72,13 +77,15 @@ class ServerConnection(Connection):
     def connect_is_late(self, now: float) -> None:
         """No CONNECT within the time that is given for it."""
         if self.is_opening:
-            self.finish("no CONNECT in time", now)
+            self.finish("not connected in time", now)
 
     def keep_alive_is_due(self, now: float) -> None:
         """Has the client been heard within one and a half times its keep-alive?"""
         due = self.last_heard + self.keep_alive * GRACE
         if not self.is_open:
             return
+        if self.waiting:
+            due = now + self.keep_alive * GRACE  # it is we who do not listen
         if due <= now:
             self.close(ReasonCode.KEEP_ALIVE_TIMEOUT, f"nothing heard for {now - self.last_heard:.1f} s", now)
         else:
@@ -138,7 +145,7 @@ class ServerConnection(Connection):
         octets = packet_id_bytes(publish.packet_id)
         if publish.qos == 2:
             self.receiver.keep(publish.packet_id)
-        if count == 0 and self.tells_no_subscribers:
+        if count == 0 and self.tells_no_subscribers and not route.targets and not route.groups:
             start = PUBACK_WHY_START if publish.qos == 1 else PUBREC_WHY_START
             self.outbox.put(start + octets + NO_SUBSCRIBERS)
         elif publish.qos == 1:
@@ -162,6 +169,8 @@ class ServerConnection(Connection):
 
     def dispatch(self, packet: Packet, now: float) -> None:
         """Take a decoded packet; those that only a server sends were refused before."""
+        if not isinstance(packet, Connect | Pingreq | Pingresp | Publish):
+            check_properties(packet.properties, packet.type, self.core.limits)
         TAKERS[packet.type](self, packet, now)
 
     def fail(self, error: ProtocolError, now: float) -> None:

@@ -29,5 +29,5 @@ cdef class Session:
     cpdef bint deliver(self, Message message, Subscription subscription, double now) except -1
     @cython.locals(qos=int, outbox=Outbox)
     cpdef bint send(self, Message message, Subscription subscription, bint retain, double now) except -1
-    @cython.locals(outbox=Outbox, sender=Sender)
+    @cython.locals(outbox=Outbox)
     cpdef bint has_room(self) except -1

@@ -106,8 +106,7 @@ class Session:
         outbox = self.outbox
         if outbox is None:
             return self.online
-        sender = self.sender
-        return sender.quota > 0 and not sender.waiting and outbox.size <= outbox.limit // 2
+        return self.sender.has_room() and outbox.size <= outbox.limit // 2
 
 
 # Whom a connection belongs to before its CONNECT was accepted

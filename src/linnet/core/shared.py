@@ -1,6 +1,6 @@
 """Shared subscriptions: a group of sessions among which each message goes to one [MQTT-4.8.2]."""
 
-from linnet.core.sender import Delivery
+from linnet.core.session import Session
 from linnet.core.subscriptions import Subscription
 from linnet.wire.publish import Message
 
@@ -32,7 +32,7 @@ class SharedGroup:
         """A member goes for good; the others get what it had not acknowledged."""
         self.members.remove(subscription)
         if self.members:
-            self.hand_on(subscription, now)
+            self.hand_on(subscription.session, now)
 
     def choose(self) -> Subscription | None:
         """Whose turn it is."""
@@ -66,21 +66,25 @@ class SharedGroup:
         """Whether any member is connected."""
         return any(member.session.online for member in self.members)
 
-    def came_online(self, subscription: Subscription, now: float) -> None:
+    def came_online(self, now: float) -> None:
         """A member connected: it may take what waits for members that are away."""
         for member in self.members:
-            if not member.session.online and member is not subscription:
-                self.hand_on(member, now)
+            if not member.session.online:
+                self.hand_on(member.session, now)
 
-    def went_offline(self, subscription: Subscription, now: float) -> None:
-        """A member's connection broke: others that are online take over."""
+    def went_offline(self, session: Session, now: float) -> None:
+        """The connection of a member, or of one that was, broke: others that are online take over."""
         if self.has_online():
-            self.hand_on(subscription, now)
+            self.hand_on(session, now)
 
-    def hand_on(self, subscription: Subscription, now: float) -> None:
-        """Deliver to the other members what one of them has not acknowledged, in order."""
-        taken: list[Delivery] = subscription.session.sender.withdraw(self)
-        for delivery in taken:
+    def hand_on(self, session: Session, now: float) -> None:
+        """Deliver to the other members what one of them has not acknowledged, in order, unless it has expired."""
+        for delivery in session.sender.withdraw(self):
+            message = delivery.message
+            if message is None:
+                continue
+            if message.expiry >= 0 and message.seconds_left(now) < 0:
+                session.sender.dropped_expired += 1
+                continue
             self.redelivered += 1
-            if delivery.message is not None:
-                self.deliver(delivery.message, now)
+            self.deliver(message, now)

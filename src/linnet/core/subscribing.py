@@ -10,7 +10,6 @@ from linnet.core.ports import Hooks, is_overridden
 from linnet.core.subscriptions import Subscription
 from linnet.core.topics import Filter, parse_filter
 from linnet.errors import ProtocolError, ReasonCode
-from linnet.wire.properties import Properties
 from linnet.wire.subscribe import Suback, Subscribe, SubscriptionOptions, Unsuback, Unsubscribe
 
 if TYPE_CHECKING:
@@ -25,7 +24,6 @@ def receive_subscribe(connection: ServerConnection, packet: Subscribe, now: floa
     core = connection.core
     limits = core.limits
     check_count(packet.filters, limits.max_filters_per_packet)
-    check_user_properties(packet.properties, limits.max_user_properties)
     check_available(connection, packet)
     if is_overridden(core.hooks, Hooks, "subscribing"):
         connection.wait(ask(connection, packet), lambda codes, then: subscribe(connection, packet, codes, then))
@@ -102,19 +100,10 @@ def check_count(filters: Iterable[object], limit: int) -> None:
         raise ProtocolError(ReasonCode.QUOTA_EXCEEDED, f"{count} topic filters in one packet, {limit} allowed")
 
 
-def check_user_properties(properties: Properties, limit: int) -> None:
-    """Raise when a packet has more User Properties than the settings allow."""
-    if len(properties.user_properties) > limit:
-        raise ProtocolError(
-            ReasonCode.QUOTA_EXCEEDED, f"{len(properties.user_properties)} User Properties, {limit} allowed"
-        )
-
-
 def receive_unsubscribe(connection: ServerConnection, packet: Unsubscribe, now: float) -> None:
     """Unsubscribe from each filter, compared character by character [MQTT-3.10.4-1], and answer."""
     core = connection.core
     check_count(packet.filters, core.limits.max_filters_per_packet)
-    check_user_properties(packet.properties, core.limits.max_user_properties)
     codes: list[int] = []
     for name in packet.filters:
         found = core.unsubscribe(connection.session, name.encode(), now)

@@ -51,6 +51,10 @@ class Journal(Observer):
         """A session's state was discarded."""
         sessions.debug("session %r ended", session.client_id)
 
+    def hook_failed(self, session: Session, error: Exception) -> None:
+        """A hook raised."""
+        sessions.error("a hook failed at the will of %r", session.client_id, exc_info=error)
+
 
 def peer_of(connection: ServerConnection) -> str:
     """Where a connection comes from."""

@@ -16,7 +16,6 @@ cdef class Stream:
     cdef public object timer
     cdef public object transport
     cdef public Turn turn
-    cdef public Py_ssize_t write_limit
 
     @cython.locals(connection=Connection, now=double)
     cpdef data_received(self, data)

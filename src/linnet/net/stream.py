@@ -34,7 +34,6 @@ class Stream:
         "timer",
         "transport",
         "turn",
-        "write_limit",
     )
 
     def __init__(self, turn: Turn, listener: str) -> None:
@@ -48,7 +47,6 @@ class Stream:
         self.has_ended = False  # nothing comes in any more
         self.task: asyncio.Task[None] | None = None  # waits for a hook
         self.timer: asyncio.TimerHandle | None = None
-        self.write_limit = turn.core.limits.max_output_bytes_hard
 
     def __repr__(self) -> str:
         return f"<Stream of {self.connection!r}>"
@@ -60,7 +58,7 @@ class Stream:
         self.transport = transport
         if isinstance(transport, asyncio.WriteTransport):
             transport.set_write_buffer_limits(high=HIGH_WATER)
-        turn.streams[self] = None
+        turn.joined(self)
         peer = Peer(peer_name(transport), self.listener)
         self.connection = ServerConnection(turn.core, self, peer, now)
         self.outbox = self.connection.outbox
@@ -114,7 +112,7 @@ class Stream:
         if not outbox.pieces:
             return
         if self.is_blocked:
-            if outbox.size > self.write_limit:
+            if outbox.is_excessive:
                 self.give_up("the client does not read what it is sent")
         elif self.has_ended:
             outbox.take()
@@ -158,16 +156,13 @@ class Stream:
         assert connection is not None
         try:
             answer = await verdict
-        except asyncio.CancelledError:
-            raise
+            self.task = None
+            then(answer, self.turn.begin())
         except Exception:
             logger.exception("a hook failed for %r", connection)
             connection.fail(
                 ProtocolError(ReasonCode.UNSPECIFIED_ERROR, "a hook of the broker failed"), self.turn.begin()
             )
-        else:
-            self.task = None
-            then(answer, self.turn.begin())
         if not self.has_ended and not connection.waiting:
             self.transport.resume_reading()
 

@@ -81,8 +81,12 @@ class Turn:
         """Do what is due, and come back when the next is."""
         deadlines = self.core.deadlines
         self.timer = None
-        deadlines.run(self.begin())
-        next_at = deadlines.next_at
+        now = self.begin()
+        while (next_at := deadlines.next_at) is not None and next_at <= now:
+            try:
+                deadlines.run(now)
+            except Exception:
+                logger.exception("what was due failed")  # and is done with; the clock goes on
         if next_at is not None:
             self.due_at(next_at)
 
@@ -100,9 +104,13 @@ class Turn:
 
     async def emptied(self, timeout: float) -> None:
         """Wait until the last stream is closed, or for so long."""
-        self.empty = self.loop.create_future()
+        if self.empty is None or self.empty.done():
+            self.empty = self.loop.create_future()
         await asyncio.wait((self.empty,), timeout=timeout)
-        self.empty = None
+
+    def joined(self, stream: "Stream") -> None:
+        """A stream is open."""
+        self.streams[stream] = None
 
     def left(self, stream: "Stream") -> None:
         """A stream is closed for good."""
@@ -132,6 +140,6 @@ class Turn:
         if self.timer is not None:
             self.timer.cancel()
             self.timer = None
-        self.core.deadlines.heap.clear()
+        self.core.deadlines.clear()
         if isinstance(self.loop, TurnLoop):
             self.loop.not_at_turn_end(self.end)
