@@ -74,6 +74,7 @@ class Sending(RuleBasedStateMachine):
         self.window = 0
         self.unsent: deque[Sent] = deque()
         self.flying: list[Sent] = []  # in the order in which they were first sent
+        self.completing: list[Sent] = []  # of those, what awaits PUBCOMP, in the order of the PUBRECs
         self.expected_again: deque[Sent] = deque()  # of those, what this connection has not seen yet
         self.count = 0
 
@@ -86,7 +87,8 @@ class Sending(RuleBasedStateMachine):
     def connect(self, window: int) -> None:
         self.window = window
         self.box = outbox()
-        self.expected_again = deque(self.flying)
+        completing = iter(self.completing)
+        self.expected_again = deque(next(completing) if one.awaits == PUBCOMP else one for one in self.flying)
         self.on_line = 0  # PUBLISHes of this connection that are not acknowledged
         self.sender.attach(self.box, window, NOW)
         self.look()
@@ -118,6 +120,8 @@ class Sending(RuleBasedStateMachine):
             assert rest == []  # a PUBREC makes no room
         else:
             self.flying.remove(one)
+            if one in self.completing:
+                self.completing.remove(one)
             self.look()
 
     @precondition(lambda self: self.box is not None)
@@ -127,10 +131,9 @@ class Sending(RuleBasedStateMachine):
         self.look()
 
     def released(self, one: Sent) -> None:
-        """PUBRELs come again in the order of the PUBRECs [MQTT-4.6.0-4], after the PUBLISHes."""
+        """PUBRELs come again in the order of the PUBRECs [MQTT-4.6.0-4], each PUBLISH between them in its old place."""
         one.awaits = PUBCOMP
-        self.flying.remove(one)
-        self.flying.append(one)
+        self.completing.append(one)
 
     def seen(self) -> list[Sent]:
         """What this connection's receiver may acknowledge."""
