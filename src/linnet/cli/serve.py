@@ -60,9 +60,9 @@ def _loop_factory(name: str) -> Callable[[], asyncio.AbstractEventLoop]:
 
         factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
         return factory
-    from linnet.net.loop import TurnLoop
+    from linnet.net.loop import new_event_loop
 
-    return TurnLoop
+    return new_event_loop
 
 
 async def _serve(settings: Settings, loop_name: str) -> int:

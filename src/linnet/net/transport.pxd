@@ -1,10 +1,13 @@
 cimport cython
 
+cdef int OUT
 cdef int READ_SIZE
 
 cdef class SocketTransport:
+    cdef public object fd
     cdef public bint has_ended
     cdef public bint is_closing
+    cdef public bint is_reading
     cdef public object loop
     cdef public object peer
     cdef public object pending
@@ -13,7 +16,9 @@ cdef class SocketTransport:
     cdef public object sock
     cdef public object stream
     cdef public bint wants_eof
+    cdef public object watch
 
+    cpdef ready(self, int bits)
     cpdef readable(self)
     @cython.locals(sent=Py_ssize_t)
     cpdef write(self, bytes data)

@@ -1,0 +1,18 @@
+cimport cython
+
+from linnet.net.transport cimport SocketTransport
+
+cdef int IN
+cdef int OUT
+
+@cython.final
+cdef class TurnSelector:
+    cdef public list ends
+    cdef public object epoll
+    cdef public bint has_more
+    cdef public object keys
+    cdef public dict transports
+
+    @cython.locals(events=list, ready=list, transports=dict, transport=SocketTransport, fd=object, bits=int, wait=double)
+    cpdef list select(self, timeout=*)
+    cpdef watch(self, SocketTransport transport, bint reads, bint writes)
