@@ -13,6 +13,9 @@ cdef class TurnSelector:
     cdef public object keys
     cdef public dict transports
 
-    @cython.locals(events=list, ready=list, transports=dict, transport=SocketTransport, fd=object, bits=int, wait=double)
+    @cython.locals(events=list, ready=list, wait=double, until=double)
     cpdef list select(self, timeout=*)
+    cpdef list poll(self, double wait)
+    @cython.locals(transports=dict, transport=SocketTransport, fd=object, bits=int)
+    cpdef dispatch(self, list events, list ready)
     cpdef watch(self, SocketTransport transport, bint reads, bint writes)

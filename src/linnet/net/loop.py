@@ -12,6 +12,7 @@ import select
 from collections.abc import Callable, Mapping
 from contextvars import Context
 from selectors import EVENT_READ, EVENT_WRITE, SelectorKey
+from time import monotonic
 from typing import Any, TypeVarTuple
 
 from linnet.net.transport import SocketTransport
@@ -50,16 +51,32 @@ class TurnSelector:
         return f"<TurnSelector {len(self.transports)} transports, {len(self.keys)} others>"
 
     def select(self, timeout: float | None = None) -> list[tuple[SelectorKey, int]]:
-        """End the turn, wait, let the transports read and write; what else is ready is the loop's to run."""
-        self.has_more = False
-        for end in self.ends:
-            end()
-        wait = 0.0 if self.has_more else -1.0 if timeout is None else max(0.0, math.ceil(timeout * 1000) / 1000)
+        """End the turn, wait, let the transports read and write; again, until the loop has something to run."""
+        until = -1.0 if timeout is None else monotonic() + timeout
+        ready: list[tuple[SelectorKey, int]] = []
+        while True:
+            self.has_more = False
+            for end in self.ends:
+                end()
+            wait = -1.0
+            if self.has_more or timeout == 0:
+                wait = 0.0
+            elif until >= 0:
+                wait = max(0.0, until - monotonic())
+            events = self.poll(wait)
+            self.dispatch(events, ready)
+            if ready or self.has_more or wait == 0 or not events:
+                return ready
+
+    def poll(self, wait: float) -> list[tuple[int, int]]:
+        """Ask the kernel, for whole milliseconds and not less than wanted; below 0 for as long as it takes."""
         try:
-            events = self.epoll.poll(wait, MOST_EVENTS)
+            return self.epoll.poll(wait if wait <= 0 else math.ceil(wait * 1000) / 1000, MOST_EVENTS)
         except InterruptedError:
             return []
-        ready: list[tuple[SelectorKey, int]] = []
+
+    def dispatch(self, events: list[tuple[int, int]], ready: list[tuple[SelectorKey, int]]) -> None:
+        """Hand each event to its transport, or note it for the loop."""
         transports = self.transports
         for fd, bits in events:
             transport = transports.get(fd)
@@ -67,7 +84,6 @@ class TurnSelector:
                 transport.ready(bits)
             else:
                 self.note(fd, bits, ready)
-        return ready
 
     def note(self, fd: int, bits: int, ready: list[tuple[SelectorKey, int]]) -> None:
         """Tell asyncio of what it registered; errors and hang-ups are for readers and writers alike."""

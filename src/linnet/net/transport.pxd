@@ -1,5 +1,7 @@
 cimport cython
 
+from linnet.net.stream cimport Stream
+
 cdef int OUT
 cdef int READ_SIZE
 
@@ -14,11 +16,12 @@ cdef class SocketTransport:
     cdef public object read
     cdef public object send
     cdef public object sock
-    cdef public object stream
+    cdef public Stream stream
     cdef public bint wants_eof
     cdef public object watch
 
     cpdef ready(self, int bits)
+    @cython.locals(data=bytes)
     cpdef readable(self)
     @cython.locals(sent=Py_ssize_t)
     cpdef write(self, bytes data)

@@ -4,6 +4,7 @@ from linnet.core.outbox cimport Outbox
 
 @cython.final
 cdef class Turn:
+    cdef public object clock
     cdef public list closing
     cdef public object core
     cdef public object empty

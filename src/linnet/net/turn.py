@@ -8,6 +8,7 @@ once per turn, and no message waits for a timer.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from linnet.core.broker import BrokerCore
@@ -22,13 +23,27 @@ logger = logging.getLogger("linnet.hooks")
 class Turn:
     """The turns of one broker on one event loop."""
 
-    __slots__ = ("closing", "core", "empty", "is_open", "is_scheduling", "loop", "now", "streams", "tasks", "timer")
+    __slots__ = (
+        "clock",
+        "closing",
+        "core",
+        "empty",
+        "is_open",
+        "is_scheduling",
+        "loop",
+        "now",
+        "streams",
+        "tasks",
+        "timer",
+    )
 
     def __init__(self, core: BrokerCore, loop: asyncio.AbstractEventLoop) -> None:
         self.core = core
         self.loop = loop
         self.now = loop.time()
         self.is_open = False
+        # The standard loop's clock is this one, behind another call
+        self.clock: Callable[[], float] = monotonic if isinstance(loop, TurnLoop) else loop.time
         self.is_scheduling = not isinstance(loop, TurnLoop)  # whether the end of a turn has to be scheduled
         if isinstance(loop, TurnLoop):
             loop.at_turn_end(self.end)
@@ -47,7 +62,7 @@ class Turn:
         """Enter the core: the time of this turn, in seconds of the loop's clock."""
         if not self.is_open:
             self.is_open = True
-            self.now = self.loop.time()
+            self.now = self.clock()
             if self.is_scheduling:
                 self.loop.call_soon(self.end)
         return self.now
