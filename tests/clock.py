@@ -47,8 +47,11 @@ class Clock:
 def stopped_clock(broker: Broker) -> Iterator[Clock]:
     """Stops the clock of a running broker; afterwards it goes by the event loop again."""
     clock = Clock(broker)
+    real = clock.turn.clock
     setattr(clock.turn, "loop", clock)  # noqa: B010
+    clock.turn.clock = clock.time
     try:
         yield clock
     finally:
         clock.turn.loop = clock.loop
+        clock.turn.clock = real

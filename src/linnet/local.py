@@ -35,7 +35,7 @@ class LocalSession(Session):
 
     def send(self, message: Message, subscription: Subscription, retain: bool, now: float) -> bool:
         """Hand the message over; False when it is dropped."""
-        return self.receive(message)
+        return self.receive(message.delivered(min(message.qos, subscription.qos), retain))
 
     def has_room(self) -> bool:
         """A function takes what it is given."""

@@ -80,7 +80,7 @@ class Broker:
         return self
 
     async def stop(self) -> None:
-        """Say goodbye to every client, and leave no socket, task or timer behind. Sessions end."""
+        """Say goodbye to every client, and leave no socket, task or timer behind. What was kept in memory is gone."""
         turn = self.turn
         if turn is None:
             return
@@ -97,8 +97,7 @@ class Broker:
         if self.turn is not turn:
             return  # stopped by somebody else at the same time
         turn.stop()
-        for session in list(self.core.sessions.values()):
-            self.core.end(session, now)
+        self.core.forget(now)
         self.listeners.clear()
         self.turn = None
         RUNNING.discard(self)
@@ -178,8 +177,12 @@ class Broker:
     def move_clients(self, reference: str, permanently: bool = False) -> int:
         """Tell every client, those here and those to come, to use another server [MQTT-4.11]; how many were here.
 
-        `reference` is a list of HOST[:PORT] separated by spaces; clients before 5.0 are disconnected or refused.
+        `reference` is a list of HOST[:PORT] separated by spaces; clients before 5.0 are disconnected or refused. An
+        empty one takes it back: clients may come again.
         """
+        if not reference:
+            self.core.moved_to = None
+            return 0
         code = ReasonCode.SERVER_MOVED if permanently else ReasonCode.USE_ANOTHER_SERVER
         self.core.moved_to = (code, reference)
         now = self.running().begin()

@@ -191,6 +191,13 @@ class BrokerCore:
         elif session.expiry_interval != NEVER_EXPIRES:
             session.deadline = self.deadlines.at(now + session.expiry_interval, lambda then: self.end(session, then))
 
+    def forget(self, now: float) -> None:
+        """The broker has stopped: nothing of what it kept in memory is left."""
+        for session in list(self.sessions.values()):
+            self.end(session, now)
+        self.router.retained.clear()
+        self.moved_to = None
+
     def end(self, session: Session, now: float) -> None:
         """Discard a session's state; a will that still waits is published [MQTT-3.1.3-9]."""
         del self.sessions[session.client_id]

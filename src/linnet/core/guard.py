@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from linnet.core.ports import fitting
 from linnet.errors import ProtocolError, ReasonCode
 from linnet.wire.acks import Puback, Pubrec
 from linnet.wire.properties import Properties
@@ -72,7 +73,7 @@ def check_properties(properties: Properties, packet_type: int, limits: Limits) -
 def admit(connection: ServerConnection, publish: Publish, verdict: Message | ReasonCode, now: float) -> None:
     """Go on with the message that the hook gave back, or refuse."""
     if not isinstance(verdict, Message):
-        refuse(connection, publish, verdict)
+        refuse(connection, publish, ReasonCode(verdict))
         return
     core = connection.core
     if verdict is not publish:  # a message that the hook made is still this client's
@@ -88,8 +89,8 @@ def refuse(connection: ServerConnection, publish: Publish, reason_code: int) -> 
     """Acknowledge a PUBLISH with an error; 3.x knows none, so there it looks accepted [3.1.1: MQTT-3.3.5-2]."""
     if publish.qos == 0:
         return
-    code = reason_code if connection.version.can_say_why else 0
     answer = Puback if publish.qos == 1 else Pubrec
+    code = fitting(reason_code, answer.allowed) if connection.version.can_say_why else 0
     connection.outbox.put(answer(publish.packet_id, code).encode(connection.version))
     if publish.qos == 2 and code == 0:
         connection.receiver.keep(publish.packet_id)

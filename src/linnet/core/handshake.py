@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 from linnet.core.aliases import IncomingAliases, OutgoingAliases
 from linnet.core.guard import check_properties
-from linnet.core.ports import Exchange, Step
+from linnet.core.ports import Exchange, Step, fitting
 from linnet.core.session import Session
 from linnet.errors import ProtocolError, ReasonCode
-from linnet.wire.connect import Connack, Connect, Will
-from linnet.wire.control import Auth
+from linnet.wire.connect import CONNACK_REASONS, Connack, Connect, Will
+from linnet.wire.control import Auth, Disconnect
 from linnet.wire.header import PacketType
 from linnet.wire.properties import WILL, Properties
 
@@ -74,7 +74,7 @@ class Handshake:
         connect = self.connect
         assert connect is not None
         if verdict != ReasonCode.SUCCESS:
-            raise ProtocolError(verdict, f"client {connect.client_id!r} is not admitted")
+            raise ProtocolError(fitting(verdict, CONNACK_REASONS), f"client {connect.client_id!r} is not admitted")
         method = connect.properties.authentication_method
         if method is None:
             self.accept(None, now)
@@ -116,7 +116,10 @@ class Handshake:
         connect = self.connect
         assert connect is not None
         if not isinstance(verdict, Step):
-            raise ProtocolError(verdict, f"client {connect.client_id!r} failed to authenticate", "MQTT-4.12.0-4")
+            allowed = CONNACK_REASONS if self.connection.is_opening else Disconnect.from_server_allowed
+            raise ProtocolError(
+                fitting(verdict, allowed), f"client {connect.client_id!r} failed to authenticate", "MQTT-4.12.0-4"
+            )
         method = connect.properties.authentication_method
         properties = Properties(authentication_method=method, authentication_data=verdict.data)
         if verdict.done:

@@ -6,7 +6,7 @@ keeps, a cluster forwards. The core calls them and imports none of them.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Container
 from typing import TYPE_CHECKING, NamedTuple
 
 from linnet.errors import ReasonCode
@@ -128,6 +128,11 @@ class Cluster:
 
     def forward(self, message: Message) -> None:
         """A client of this node published a message."""
+
+
+def fitting(reason_code: int, allowed: Container[int]) -> int:
+    """A hook's reason code, or NOT_AUTHORIZED where the packet that is to carry it cannot."""
+    return reason_code if reason_code in allowed else ReasonCode.NOT_AUTHORIZED
 
 
 def is_overridden(port: object, base: type, name: str) -> bool:

@@ -74,6 +74,13 @@ class Retained:
         elif old is not None and old.expiry >= 0:
             del self.expiring[message.topic_name]
 
+    def clear(self) -> None:
+        """Forget every message."""
+        self.messages.clear()
+        self.expiring.clear()
+        self.root = RetainedNode()
+        self.bytes = 0
+
     def drop(self, topic_name: bytes) -> None:
         """Forget a topic's message."""
         old = self.messages.pop(topic_name, None)

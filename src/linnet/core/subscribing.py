@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any
 
-from linnet.core.ports import Hooks, is_overridden
+from linnet.core.ports import Hooks, fitting, is_overridden
 from linnet.core.subscriptions import Subscription
 from linnet.core.topics import Filter, parse_filter
 from linnet.errors import ProtocolError, ReasonCode
-from linnet.wire.subscribe import Suback, Subscribe, SubscriptionOptions, Unsuback, Unsubscribe
+from linnet.wire.subscribe import SUBSCRIBED, Suback, Subscribe, SubscriptionOptions, Unsuback, Unsubscribe
 
 if TYPE_CHECKING:
     from linnet.core.server_connection import ServerConnection
@@ -48,7 +48,7 @@ def subscribe(connection: ServerConnection, packet: Subscribe, verdicts: list[in
     for (name, options), verdict in zip(packet.filters, verdicts, strict=True):
         try:
             if verdict > 2:
-                raise ProtocolError(verdict, f"{name!r} is refused")
+                raise ProtocolError(fitting(verdict, SUBSCRIBED), f"{name!r} is refused")
             parsed = check_filter(connection, name, options)
         except ProtocolError as error:
             if error.reason_code not in ANSWERED and verdict <= 2:

@@ -22,6 +22,7 @@ TurnEnd = Callable[[], None]
 
 IN = 0x001  # EPOLLIN
 OUT = 0x004  # EPOLLOUT
+FEW_EVENTS = 4  # at once, up to which each is a turn of its own
 MOST_EVENTS = 1024  # taken from the kernel at once
 
 IS_AVAILABLE = hasattr(select, "epoll")
@@ -56,8 +57,7 @@ class TurnSelector:
         ready: list[tuple[SelectorKey, int]] = []
         while True:
             self.has_more = False
-            for end in self.ends:
-                end()
+            self.end_turn()
             wait = -1.0
             if self.has_more or timeout == 0:
                 wait = 0.0
@@ -76,14 +76,26 @@ class TurnSelector:
             return []
 
     def dispatch(self, events: list[tuple[int, int]], ready: list[tuple[SelectorKey, int]]) -> None:
-        """Hand each event to its transport, or note it for the loop."""
+        """Hand each event to its transport, or note it for the loop.
+
+        Where little comes in there is nothing to be gained by gathering what goes out: then each event is a turn, and
+        the first message does not wait for the last.
+        """
         transports = self.transports
+        is_quiet = len(events) <= FEW_EVENTS
         for fd, bits in events:
             transport = transports.get(fd)
             if transport is not None:
                 transport.ready(bits)
+                if is_quiet:
+                    self.end_turn()
             else:
                 self.note(fd, bits, ready)
+
+    def end_turn(self) -> None:
+        """Everything that came in has been handled."""
+        for end in self.ends:
+            end()
 
     def note(self, fd: int, bits: int, ready: list[tuple[SelectorKey, int]]) -> None:
         """Tell asyncio of what it registered; errors and hang-ups are for readers and writers alike."""

@@ -129,6 +129,17 @@ class Message:
         """About how many bytes it takes to keep this message."""
         return len(self.topic_name) + len(self.forwarded) + self.size()
 
+    def delivered(self, qos: int, retain: bool) -> "Message":
+        """The message as a receiver gets it who was granted less, or for whom it is not a retained one."""
+        if qos == self.qos and retain == self.retain:
+            return self
+        message = Message(self.topic_name, self.payload, qos, retain)
+        message.forwarded = self.forwarded
+        message.expiry = self.expiry
+        message.received_at = self.received_at
+        message.publisher = self.publisher
+        return message
+
     def take_properties(self, properties: Properties) -> None:
         """Part what is forwarded as it is from what belongs to this hop."""
         if properties.message_expiry_interval is not None:
