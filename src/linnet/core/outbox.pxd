@@ -2,6 +2,8 @@ cimport cython
 
 from linnet.wire.publish cimport Message, packet_id_bytes
 
+cdef int BULKY
+
 @cython.final
 cdef class Outbox:
     cdef public object aliases
@@ -21,6 +23,9 @@ cdef class Outbox:
     cpdef put(self, bytes piece)
     @cython.locals(pieces=list)
     cpdef bytes take(self)
+    @cython.locals(pieces=list)
+    cpdef list take_pieces(self)
+    cpdef bint is_bulky(self) except -1
     @cython.locals(packet=bytes, head=bytes, tail=bytes)
     cpdef bint publish(self, Message message, int qos, bint retain, bint dup, int packet_id, bytes extra, double now) except -1
     @cython.locals(topic_name=bytes, head=bytes)

@@ -10,6 +10,7 @@ from linnet.core.aliases import OutgoingAliases
 from linnet.wire.publish import Message, packet_id_bytes
 
 DUP = 0x08
+BULKY = 4096  # bytes of an average piece
 MESSAGE_EXPIRY_INTERVAL = b"\x02"
 TOPIC_ALIAS = b"\x23"
 
@@ -63,11 +64,20 @@ class Outbox:
 
     def take(self) -> bytes:
         """Everything there is, joined; the outbox is empty after that."""
+        pieces = self.take_pieces()
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def take_pieces(self) -> list[bytes]:
+        """Everything there is; the outbox is empty after that."""
         pieces = self.pieces
         self.pieces = []
         self.size = 0
         self.is_excessive = False
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        return pieces
+
+    def is_bulky(self) -> bool:
+        """Whether its pieces are so large that to join them costs more than to write them one after the other."""
+        return self.size >= BULKY * len(self.pieces) and len(self.pieces) > 1
 
     def publish(
         self, message: Message, qos: int, retain: bool, dup: bool, packet_id: int, extra: bytes, now: float

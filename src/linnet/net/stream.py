@@ -116,6 +116,8 @@ class Stream:
                 self.give_up("the client does not read what it is sent")
         elif self.has_ended:
             outbox.take()
+        elif outbox.is_bulky():
+            self.transport.writelines(outbox.take_pieces())
         else:
             self.transport.write(outbox.take())
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 OUT = 0x004  # EPOLLOUT
+MOST_PIECES = 512  # in one system call
 READ_SIZE = 131072  # bytes at most taken from one socket before the next one's turn
 
 
@@ -97,9 +98,31 @@ class SocketTransport:
             self.end(error)
             return
         if sent < len(data):
-            self.pending = memoryview(data)[sent:]
-            self.watch(self, self.is_reading, True)
-            self.stream.pause_writing()
+            self.keep(memoryview(data)[sent:])
+
+    def writelines(self, pieces: list[bytes]) -> None:
+        """Write large pieces without joining them."""
+        if self.is_closing or self.has_ended or self.pending is not None or len(pieces) > MOST_PIECES:
+            self.write(b"".join(pieces))
+            return
+        try:
+            sent = self.sock.sendmsg(pieces)
+        except (BlockingIOError, InterruptedError):
+            sent = 0
+        except OSError as error:
+            self.end(error)
+            return
+        for index, piece in enumerate(pieces):
+            if sent < len(piece):
+                self.keep(memoryview(b"".join(pieces[index:]))[sent:])
+                return
+            sent -= len(piece)
+
+    def keep(self, rest: memoryview) -> None:
+        """Write the rest when the socket takes it, and let the stream hold back more until then."""
+        self.pending = rest
+        self.watch(self, self.is_reading, True)
+        self.stream.pause_writing()
 
     def writable(self) -> None:
         """The socket takes more."""

@@ -2,6 +2,8 @@ cimport cython
 
 @cython.final
 cdef class FrameReader:
+    cdef public bytes after
+    cdef public Py_ssize_t after_at
     cdef public bytes data
     cdef public Py_ssize_t body
     cdef public int header

@@ -19,7 +19,19 @@ class FrameReader:
     and what follows the Remaining Length begins at `body`.
     """
 
-    __slots__ = ("body", "data", "header", "maximum", "missing", "pieces", "position", "start", "stop")
+    __slots__ = (
+        "after",
+        "after_at",
+        "body",
+        "data",
+        "header",
+        "maximum",
+        "missing",
+        "pieces",
+        "position",
+        "start",
+        "stop",
+    )
 
     def __init__(self, maximum: int) -> None:
         self.maximum = maximum  # bytes, of a whole packet; checked on its header, before anything is kept
@@ -29,7 +41,11 @@ class FrameReader:
         self.start = 0
         self.body = 0
         self.stop = 0
-        self.pieces: list[bytes | bytearray] = []  # of a packet whose length is known but whose end is not here
+        self.after = b""  # a read that ended one packet, put together in `data`, and began others...
+        self.after_at = 0  # ... from here on
+        self.pieces: list[
+            bytes | bytearray | memoryview
+        ] = []  # of a packet whose length is known but whose end is not here
         self.missing = 0
 
     def __repr__(self) -> str:
@@ -38,10 +54,14 @@ class FrameReader:
     def feed(self, data: bytes) -> None:
         """Hand over what was read. Every packet handed over before must have been taken by `next`."""
         if self.missing > 0:
-            self.missing -= len(data)
-            self.gather(data)
-            if self.missing > 0:
+            if len(data) < self.missing:
+                self.missing -= len(data)
+                self.gather(data)
                 return
+            if len(data) > self.missing:
+                self.after = data
+                self.after_at = self.missing
+            self.pieces.append(memoryview(data)[: self.missing])
             data = b"".join(self.pieces)
             self.pieces = []
             self.missing = 0
@@ -71,8 +91,11 @@ class FrameReader:
         start = self.position
         if left < 2:
             if left == 0:  # let go of what was read: an idle connection keeps nothing
-                self.data = b""
-                self.position = 0
+                self.data = self.after
+                self.position = self.after_at
+                self.after = b""
+                self.after_at = 0
+                return len(self.data) > 0 and self.next()
             return False
         at = start + 2
         remaining = octets[start + 1]
@@ -88,7 +111,7 @@ class FrameReader:
             )
         if at - start + remaining > left:
             self.missing = at - start + remaining - left
-            self.pieces = [self.data[start:]]
+            self.pieces = [self.data[start:] if left < SMALL_PIECE else memoryview(self.data)[start:]]
             self.data = b""
             self.position = 0
             return False
@@ -118,4 +141,5 @@ class FrameReader:
 
     def rest(self) -> int:
         """How many bytes wait for the end of their packet."""
-        return len(self.data) - self.position + sum(len(piece) for piece in self.pieces)
+        waiting = len(self.data) - self.position + len(self.after) - self.after_at
+        return waiting + sum(len(piece) for piece in self.pieces)

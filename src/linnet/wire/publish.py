@@ -315,7 +315,7 @@ def read_publish(
     after = topic_end + 2 if qos else topic_end
     if at > stop or after > stop:
         raise MalformedPacket("PUBLISH ends within its topic name or packet identifier", "MQTT-3.3.2-1")
-    packet = octets[start:stop]
+    packet = data if start == 0 and stop == len(data) else octets[start:stop]
     publish = blank_publish(header, octets[at:topic_end], packet, publisher)
     if qos:
         publish.packet_id = octets[topic_end] << 8 | octets[topic_end + 1]
