@@ -33,8 +33,9 @@ class LocalSession(Session):
         self.online = True
         self.receive = receive
 
-    def send(self, message: Message, subscription: Subscription, retain: bool, now: float) -> bool:
+    def deliver(self, message: Message, subscription: Subscription, is_retained: bool, now: float) -> bool:
         """Hand the message over; False when it is dropped."""
+        retain = is_retained or (message.retain and subscription.retain_as_published)
         return self.receive(message.delivered(min(message.qos, subscription.qos), retain))
 
     def has_room(self) -> bool:

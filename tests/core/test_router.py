@@ -114,7 +114,7 @@ def test_the_same_message_goes_to_all() -> None:
             super().__init__(client_id, one.sender, one.receiver)
             self.got: list[Message] = []
 
-        def send(self, message: Message, subscription: object, retain: bool, now: float) -> bool:
+        def deliver(self, message: Message, subscription: object, is_retained: bool, now: float) -> bool:
             self.got.append(message)
             return True
 

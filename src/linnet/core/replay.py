@@ -38,11 +38,7 @@ class Replay:
             if topic_name is None:
                 return True
             message = self.retained.get(topic_name, now)
-            if message is not None and not self.is_own(session, message.publisher):
-                session.send(message, self.subscription, True, now)
+            if message is not None:
+                session.deliver(message, self.subscription, True, now)
             self.sent += 1
         return False
-
-    def is_own(self, session: Session, publisher: object) -> bool:
-        """Whether No Local keeps the message back."""
-        return self.subscription.no_local and publisher == session.client_id

@@ -84,7 +84,7 @@ class Router:
         count = 0
         for subscription in route.targets:
             session = subscription.session
-            if session.deliver(message, subscription, now):
+            if session.deliver(message, subscription, False, now):
                 count += 1
         if route.groups:
             for group in route.groups:

@@ -111,6 +111,9 @@ class ServerConnection(Connection):
         route = self.router.routes.get(publish.topic_name)
         if route is None:
             route = self.router.find(publish.topic_name)
+        if publish.is_plain and not (publish.forwarded or self.has_guard or route.is_reserved):
+            self.router.publish(publish, route, now)  # nothing to look at, and nothing owed
+            return
         if publish.qos == 2:
             if self.receiver.is_repeated(publish.packet_id):  # [MQTT-4.3.3-10]
                 self.outbox.put(PUBREC_START + packet_id_bytes(publish.packet_id))

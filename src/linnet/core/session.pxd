@@ -25,9 +25,7 @@ cdef class Session:
     cdef public object will_deadline
     cdef public long long will_delay
 
-    @cython.locals(retain=bint)
-    cpdef bint deliver(self, Message message, Subscription subscription, double now) except -1
-    @cython.locals(qos=int, outbox=Outbox)
-    cpdef bint send(self, Message message, Subscription subscription, bint retain, double now) except -1
+    @cython.locals(qos=int, retain=bint, outbox=Outbox)
+    cpdef bint deliver(self, Message message, Subscription subscription, bint is_retained, double now) except -1
     @cython.locals(outbox=Outbox)
     cpdef bint has_room(self) except -1

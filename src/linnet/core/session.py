@@ -79,17 +79,16 @@ class Session:
         self.online = False
         self.sender.detach()
 
-    def deliver(self, message: Message, subscription: Subscription, now: float) -> bool:
-        """Send a message that a subscription matched, at the lower QoS [MQTT-3.8.4-8]; False if it is dropped."""
+    def deliver(self, message: Message, subscription: Subscription, is_retained: bool, now: float) -> bool:
+        """Send a message that a subscription matched, at the lower QoS [MQTT-3.8.4-8]; False if it is dropped.
+
+        `is_retained` tells a message out of the store from one that was just published [MQTT-3.3.1-8, -9, -12, -13].
+        """
         if subscription.no_local and message.publisher == self.client_id:  # [MQTT-3.8.3-3]
             if subscription.own is None:
                 return False
             subscription = subscription.own
-        retain = message.retain and subscription.retain_as_published  # [MQTT-3.3.1-12, MQTT-3.3.1-13]
-        return self.send(message, subscription, retain, now)
-
-    def send(self, message: Message, subscription: Subscription, retain: bool, now: float) -> bool:
-        """Send or keep a message with the RETAIN flag given."""
+        retain = is_retained or (message.retain and subscription.retain_as_published)
         qos = message.qos if message.qos < subscription.qos else subscription.qos
         if qos > 0:
             return self.sender.deliver(message, qos, retain, subscription.extra, subscription, now)

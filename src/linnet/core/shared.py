@@ -60,7 +60,7 @@ class SharedGroup:
         if member is None:
             return False
         session = member.session
-        return session.deliver(message, member, now)
+        return session.deliver(message, member, False, now)
 
     def has_online(self) -> bool:
         """Whether any member is connected."""
