@@ -72,8 +72,8 @@ class Network(Group):
     stop_timeout: float = option(
         5.0, "Time that connections get to take their last bytes when the broker stops.", "s", (0, 3600)
     )
-    event_loop: Literal["auto", "asyncio", "uvloop"] = option(
-        "auto", "Event loop of `linnet serve`; auto takes uvloop when it is installed."
+    event_loop: Literal["asyncio", "uvloop"] = option(
+        "asyncio", "Event loop of `linnet serve`: the standard library's, or uvloop, which has to be installed."
     )
 
 

@@ -46,11 +46,9 @@ def uvloop_is_installed() -> bool:
 
 
 def event_loop(wanted: str) -> str:
-    """The event loop that the setting chooses here: "asyncio" or "uvloop"."""
-    if wanted == "auto":
-        return "uvloop" if uvloop_is_installed() else "asyncio"
+    """The event loop that the setting names; raises SettingsError when it is not installed."""
     if wanted == "uvloop" and not uvloop_is_installed():
-        raise SettingsError('event_loop = "uvloop": uvloop is not installed; allowed is "auto" or "asyncio"')
+        raise SettingsError('event_loop = "uvloop": uvloop is not installed; allowed is "asyncio"')
     return wanted
 
 
