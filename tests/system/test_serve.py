@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,14 @@ BOUND = 30.0  # seconds; whatever takes so long hangs
 MANY = 1000
 
 pytestmark = pytest.mark.system
+
+
+@pytest.fixture(params=["asyncio", "uvloop"])
+def loop(request: pytest.FixtureRequest) -> str:
+    """Each event loop that `linnet serve` runs on."""
+    if request.param == "uvloop" and find_spec("uvloop") is None and not os.environ.get("CI"):
+        pytest.skip("uvloop is not installed")
+    return str(request.param)
 
 
 class Served:
@@ -43,12 +52,13 @@ class Served:
 
 
 @asynccontextmanager
-async def serving(*words: str) -> AsyncIterator[Served]:
-    """`linnet serve` on a free port, in the form that this test run imports."""
+async def serving(loop: str, *words: str) -> AsyncIterator[Served]:
+    """`linnet serve` on a free port and an event loop, in the form that this test run imports."""
     ours = {name: value for name, value in os.environ.items() if not name.startswith("LINNET_")}
     paths = [str(Path(path).resolve()) for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-W", "error", "-m", "linnet", "serve", "--listen", "127.0.0.1:0", *words),
+        *(sys.executable, "-W", "error", "-m", "linnet", "serve", "--listen", "127.0.0.1:0"),
+        *("--set", f"event_loop={loop}", *words),
         env={**ours, "PYTHONPATH": os.pathsep.join(paths)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -60,6 +70,7 @@ async def serving(*words: str) -> AsyncIterator[Served]:
         async with asyncio.timeout(BOUND):
             line = (await process.stdout.readline()).decode()
         assert "mqtt://127.0.0.1:" in line, (line, await process.communicate())
+        assert line.endswith(f", {loop})\n"), line
         yield Served(process, int(line.split("mqtt://127.0.0.1:")[1].split()[0]))
     finally:
         if process.returncode is None:
@@ -75,14 +86,13 @@ async def gone_back_to(served: Served, before: int) -> None:
                 await peer.ping()
 
 
-async def test_whoever_comes_when_the_line_is_printed_is_served() -> None:
-    async with serving() as served, Peer(served, "first") as first:
+async def test_whoever_comes_when_the_line_is_printed_is_served(loop: str) -> None:
+    async with serving(loop) as served, Peer(served, "first") as first:
         await first.ping()
 
 
-@pytest.mark.parametrize("loop", ["asyncio", "auto"])
 async def test_a_signal_ends_it_well_while_clients_are_connected(loop: str) -> None:
-    async with serving("--set", f"event_loop={loop}") as served:
+    async with serving(loop) as served:
         will = Will("t", b"gone")
         peers = [await Peer(served, f"c{number}", will=will, keep_alive=60) for number in range(20)]
         old = await Peer(served, "old", V3_1_1)
@@ -99,13 +109,13 @@ async def test_a_signal_ends_it_well_while_clients_are_connected(loop: str) -> N
         assert "Traceback" not in errors and "Warning" not in errors, errors
 
 
-async def test_a_thousand_connections_come_and_go_and_leave_no_descriptor() -> None:
+async def test_a_thousand_connections_come_and_go_and_leave_no_descriptor(loop: str) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < 2 * MANY:
         if hard != resource.RLIM_INFINITY and hard < 2 * MANY:
             pytest.skip("this machine allows too few open files")
         resource.setrlimit(resource.RLIMIT_NOFILE, (2 * MANY, hard))
-    async with serving("--set", "log_level=warning") as served:
+    async with serving(loop, "--set", "log_level=warning") as served:
         before = served.descriptors()
         for is_polite in (True, False):
             peers: list[Peer] = []
@@ -123,9 +133,9 @@ async def test_a_thousand_connections_come_and_go_and_leave_no_descriptor() -> N
             await gone_back_to(served, before)
 
 
-async def test_a_peer_that_stops_reading_delays_nobody_else() -> None:
+async def test_a_peer_that_stops_reading_delays_nobody_else(loop: str) -> None:
     """It is sent more than any buffer holds; the other one gets every message meanwhile."""
-    async with serving("--set", "log_level=warning") as served:
+    async with serving(loop, "--set", "log_level=warning") as served:
         async with Peer(served, "quick") as quick, Peer(served, "source") as source:
             deaf = await Peer(served, "deaf")
             await deaf.subscribe("t", qos=1)
@@ -143,8 +153,8 @@ async def test_a_peer_that_stops_reading_delays_nobody_else() -> None:
         assert code == 0 and "Traceback" not in errors, errors
 
 
-async def test_a_peer_that_sends_half_a_connect_delays_nobody_else() -> None:
-    async with serving() as served:
+async def test_a_peer_that_sends_half_a_connect_delays_nobody_else(loop: str) -> None:
+    async with serving(loop) as served:
         slow = await Peer.raw(served)
         slow.send(b"\x10\x20\x00\x04MQ")
         async with Peer(served, "bob") as bob:
