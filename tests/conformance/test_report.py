@@ -1,10 +1,12 @@
 """The lists of statements are in order, and the report counts what it should and nothing else."""
 
 import re
+import subprocess
+import sys
 
 import pytest
 
-from tests.conformance.report import TITLES, VERSIONS, Statement, collect, faults, statements
+from tests.conformance.report import ROOT, TITLES, VERSIONS, Statement, collect, faults, statements
 
 SAMPLE = """
 import pytest
@@ -62,3 +64,9 @@ def test_only_what_runs_for_a_version_counts(tmp_path, rows: dict[str, Statement
         "5.0:MQTT-9.9.9-9, and there is no such statement",
         "3.1.1:MQTT-3.1.0-1, and does not run for that version",
     ]
+
+
+def test_every_statement_that_binds_a_server_has_a_test() -> None:
+    command = [sys.executable, "-m", "tests.conformance.report"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
