@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from linnet.core.replay import Replay
+from linnet.wire import VERSIONS, Properties, Version
 from tests.core.test_retained import message, retained
 from tests.core.test_subscriptions import session, subscription
 from tests.pair import FOR_EVER, World
@@ -190,3 +191,38 @@ def test_a_replay_can_be_read() -> None:
     replay = Replay(store, subscription("r", session("bob")))
     assert repr(replay).startswith("<Replay of <Subscription 'r' QoS 0 of <Session 'bob'")
     assert repr(replay).endswith(", 0 sent>")
+
+
+@pytest.mark.parametrize("qos", [0, 1, 2])
+@pytest.mark.parametrize("version", VERSIONS.values(), ids=str)
+@pytest.mark.parametrize(
+    "properties", [{}, {"message_expiry_interval": 60, "content_type": "text"}], ids=["", "properties"]
+)
+def test_all_receivers_are_sent_the_one_payload_that_is_retained(
+    qos: int, version: Version, properties: dict[str, Any]
+) -> None:
+    world = World()
+    world.client("ann").publish("r/0", b"x" * 10_000, qos, retain=True, properties=Properties(**properties))
+    world.settle()
+    clients = [world.client(f"c{number}", version=version) for number in range(3)]
+    for client in clients:
+        client.line.is_blocked = True  # so that what is to be written can be looked at
+        client.subscribe("r/+", qos)
+    pieces = [client.connection.outbox.pieces for client in clients if client.connection is not None]
+    assert [sum(map(len, each)) > 10_000 for each in pieces] == [True] * 3
+    assert len({id(piece) for each in pieces for piece in each if len(piece) >= 10_000}) == 1
+
+
+@pytest.mark.parametrize("online", [True, False])
+def test_all_who_wait_for_a_message_hold_the_same_one(online: bool) -> None:
+    world = World()
+    clients = [world.client(f"c{number}", expiry=FOR_EVER, receive_maximum=1) for number in range(3)]
+    for client in clients:
+        client.acknowledges = False
+        client.subscribe("t", 2)
+        if not online:
+            client.cut()
+    for payload in (b"first", b"x" * 10_000):
+        world.publish("t", payload, 1)
+    queues = [world.sessions[client.client_id].sender.waiting for client in clients]
+    assert len({id(queue[-1].message) for queue in queues if queue}) == 1 and all(queues)
