@@ -373,3 +373,16 @@ def test_one_that_is_ended_before_it_was_ever_read_is_told_so() -> None:
         peer.close()
 
     assert run_on(TurnLoop, story) == []
+
+
+@pytest.mark.xfail(reason="a peer that neither reads nor sends any more keeps its connection until its keep alive")
+def test_a_peer_that_sends_no_more_and_does_not_read_is_over_soon(run: Run) -> None:
+    """Its end of the line is closed for good, and nobody else can tell how long the rest would take."""
+
+    async def story(line: Line) -> None:
+        line.transport.write(LARGE)
+        line.peer.shutdown(socket.SHUT_WR)
+        await until(lambda: line.transport.is_closing or line.stream.has_ended)
+        assert line.stream.timer is not None or line.stream.has_ended
+
+    assert run(story) == []

@@ -141,10 +141,14 @@ class Message:
         return message
 
     def take_properties(self, properties: Properties) -> None:
-        """Part what is forwarded as it is from what belongs to this hop."""
+        """Part what is forwarded as it is from what each hop says anew."""
+        self.take_hop(properties)
+        self.forwarded = forwardable(properties)
+
+    def take_hop(self, properties: Properties) -> None:
+        """Take what is not forwarded as it is."""
         if properties.message_expiry_interval is not None:
             self.expiry = properties.message_expiry_interval
-        self.forwarded = forwardable(properties)
 
     def seconds_left(self, now: float) -> int:
         """The message expiry interval that is left, in whole seconds [MQTT-3.3.2-6]; below 0 when it expired.
@@ -251,9 +255,9 @@ class Publish(Message):
             properties.subscription_identifiers.append(reader.varint())
         return properties
 
-    def take_properties(self, properties: Properties) -> None:
+    def take_hop(self, properties: Properties) -> None:
         """Keep this hop's properties beside the message's."""
-        super().take_properties(properties)
+        super().take_hop(properties)
         self.alias = properties.topic_alias or 0
         self.identifiers = b"".join(map(encode_varint, properties.subscription_identifiers))
         self.user_properties = len(properties.user_properties)
@@ -358,9 +362,11 @@ def read_properties(publish: Publish, at: int) -> None:
     """Decode the properties, which begin `at` that place of the received packet."""
     packet = publish.packet
     reader = Reader(packet, at)
-    publish.take_properties(Properties.decode(reader, PUBLISH))
+    properties = Properties.decode(reader, PUBLISH)
+    publish.take_hop(properties)
     publish.payload_at = len(packet) - reader.left()
     if publish.alias or publish.expiry >= 0 or publish.identifiers:
+        publish.forwarded = forwardable(properties)
         publish.body = packet[publish.payload_at :]
         publish.packet = b""  # these are not what is sent on
         return
