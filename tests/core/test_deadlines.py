@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -104,7 +103,6 @@ def test_a_deadline_says_when_it_is_due_and_whether_it_was_cancelled() -> None:
     assert repr(one) == "<Deadline at 1.500, cancelled>"
 
 
-@pytest.mark.xfail(reason="a heap does not keep the order of equals")
 def test_what_is_due_at_the_same_time_comes_in_the_order_it_was_asked_for() -> None:
     """A clock of whole milliseconds, such as uvloop's, makes many things due at once."""
     deadlines = Deadlines()

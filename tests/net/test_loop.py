@@ -98,7 +98,6 @@ def test_a_descriptor_that_was_closed_can_still_be_unregistered(selector: TurnSe
     assert not selector.get_map()
 
 
-@pytest.mark.xfail(reason="register keeps the key when the kernel refuses the descriptor")
 def test_what_the_kernel_does_not_watch_is_not_registered(selector: TurnSelector) -> None:
     """The number may stand for something else next time, which is then watched."""
     with Path(__file__).open() as file, pytest.raises(OSError):
@@ -260,7 +259,6 @@ def test_what_a_transport_schedules_runs_although_nothing_else_happens(how: str)
     on_turns(story)
 
 
-@pytest.mark.xfail(reason="loop.stop() is not noted as something for the loop to do")
 def test_a_transport_may_stop_the_loop() -> None:
     loop = TurnLoop()
     ours, theirs = socket.socketpair()
@@ -347,7 +345,6 @@ def test_where_little_comes_in_each_event_is_a_turn() -> None:
     on_turns(story)
 
 
-@pytest.mark.xfail(reason="what an end of a turn raises goes up through select")
 def test_an_end_of_turn_that_fails_stops_neither_the_loop_nor_the_others() -> None:
     loop = TurnLoop()
     told: list[Any] = []

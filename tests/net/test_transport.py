@@ -329,14 +329,11 @@ def test_a_stream_that_fails_is_ended_and_that_is_told(run: Run, request: pytest
         assert line.transport.has_ended
         assert await line.lost() == "connection lost: a fault"
 
-    if "asyncio" in request.node.name:
-        request.applymarker(pytest.mark.xfail(reason="asyncio's own loop calls past `ready`, which would end it"))
     fault = RuntimeError("a fault")
     (told,) = run(story)
     assert told["exception"] is fault
 
 
-@pytest.mark.xfail(reason="the socket is closed only after the stream took it well")
 def test_a_stream_that_fails_at_the_end_leaves_no_socket(run: Run) -> None:
     async def story(line: Line) -> None:
         clock = line.place.turn.clock
@@ -375,7 +372,6 @@ def test_one_that_is_ended_before_it_was_ever_read_is_told_so() -> None:
     assert run_on(TurnLoop, story) == []
 
 
-@pytest.mark.xfail(reason="a peer that neither reads nor sends any more keeps its connection until its keep alive")
 def test_a_peer_that_sends_no_more_and_does_not_read_is_over_soon(run: Run) -> None:
     """Its end of the line is closed for good, and nobody else can tell how long the rest would take."""
 

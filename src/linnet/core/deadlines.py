@@ -12,27 +12,29 @@ Action = Callable[[float], None]
 class Deadline:
     """One thing that is due at a monotonic time in seconds, unless it is cancelled before."""
 
-    __slots__ = ("action", "at")
+    __slots__ = ("action", "at", "order")
 
-    def __init__(self, at: float, action: Action) -> None:
+    def __init__(self, at: float, action: Action, order: int = 0) -> None:
         self.at = at
+        self.order = order  # among those that are due at the same time
         self.action: Action | None = action
 
     def __repr__(self) -> str:
         return f"<Deadline at {self.at:.3f}{'' if self.action else ', cancelled'}>"
 
     def __lt__(self, other: "Deadline") -> bool:
-        return self.at < other.at
+        return (self.at, self.order) < (other.at, other.order)
 
 
 class Deadlines:
     """All that is due, the earliest first."""
 
-    __slots__ = ("cancelled", "heap", "on_earlier")
+    __slots__ = ("cancelled", "count", "heap", "on_earlier")
 
     def __init__(self) -> None:
         self.heap: list[Deadline] = []
         self.cancelled = 0
+        self.count = 0  # ever asked for
         self.on_earlier: Callable[[float], None] = _nobody  # told when something comes before all the rest
 
     def __repr__(self) -> str:
@@ -40,7 +42,8 @@ class Deadlines:
 
     def at(self, when: float, action: Action) -> Deadline:
         """Have `action(now)` called at a time."""
-        deadline = Deadline(when, action)
+        self.count += 1
+        deadline = Deadline(when, action, self.count)
         heappush(self.heap, deadline)
         if self.heap[0] is deadline:
             self.on_earlier(when)

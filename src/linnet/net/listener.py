@@ -15,6 +15,7 @@ logger = logging.getLogger("linnet.connections")
 
 ACCEPTS = 100  # connections accepted in one turn at most, so that those that are here get theirs
 REST = 0.5  # seconds without accepting when the process has no descriptors left
+ABSENT = frozenset((errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT))  # a name may stand for a family that is not here
 EXHAUSTED = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 
 
@@ -48,7 +49,11 @@ class Listener:
         found = await loop.getaddrinfo(self.host, self.wanted_port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         try:
             for family, _, _, _, address in dict.fromkeys(found):
-                self.bind(family, address)
+                try:
+                    self.bind(family, address)
+                except OSError as error:
+                    if error.errno not in ABSENT or (family == found[-1][0] and not self.sockets):
+                        raise
             for sock in self.sockets:
                 if isinstance(loop, asyncio.SelectorEventLoop):
                     loop.add_reader(sock, self.accept, sock)
@@ -61,14 +66,18 @@ class Listener:
     def bind(self, family: int, address: Any) -> None:
         """Listen at one address; those after the first take the same port as the first."""
         sock = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            sock.setblocking(False)
+            if os.name == "posix":
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            sock.bind((address[0], self.port, *address[2:]))
+            sock.listen(self.backlog)
+        except BaseException:
+            sock.close()
+            raise
         self.sockets.append(sock)
-        sock.setblocking(False)
-        if os.name == "posix":
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        sock.bind((address[0], self.port, *address[2:]))
-        sock.listen(self.backlog)
         self.port = sock.getsockname()[1]
 
     def make_stream(self) -> Any:

@@ -12,6 +12,7 @@ cdef class TurnSelector:
     cdef public object epoll
     cdef public bint has_more
     cdef public object keys
+    cdef public object report
     cdef public dict transports
 
     @cython.locals(events=list, ready=list, wait=double, until=double)

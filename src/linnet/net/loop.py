@@ -39,13 +39,14 @@ class Keys(dict[int, SelectorKey]):
 class TurnSelector:
     """What asyncio expects of a selector, and `watch` for the broker's transports."""
 
-    __slots__ = ("ends", "epoll", "has_more", "keys", "transports")
+    __slots__ = ("ends", "epoll", "has_more", "keys", "report", "transports")
 
     def __init__(self) -> None:
         self.epoll = select.epoll()
         self.keys = Keys()
         self.transports: dict[int, SocketTransport] = {}
         self.ends: list[TurnEnd] = []
+        self.report: Callable[[dict[str, Any]], object] = no_report  # of faults, to the loop's exception handler
         self.has_more = False  # something was scheduled that the loop did not know of when it chose the timeout
 
     def __repr__(self) -> str:
@@ -95,7 +96,10 @@ class TurnSelector:
     def end_turn(self) -> None:
         """Everything that came in has been handled."""
         for end in self.ends:
-            end()
+            try:
+                end()
+            except Exception as error:
+                self.report({"message": "the end of a turn failed", "exception": error})
 
     def note(self, fd: int, bits: int, ready: list[tuple[SelectorKey, int]]) -> None:
         """Tell asyncio of what it registered; errors and hang-ups are for readers and writers alike."""
@@ -124,8 +128,8 @@ class TurnSelector:
         fd = descriptor(fileobj)
         if fd in self.keys:
             raise KeyError(f"{fileobj!r} is registered already")
-        key = self.keys[fd] = SelectorKey(fileobj, fd, events, data)
         self.epoll.register(fd, mask_of(events))
+        key = self.keys[fd] = SelectorKey(fileobj, fd, events, data)
         return key
 
     def modify(self, fileobj: Any, events: int, data: Any = None) -> SelectorKey:
@@ -167,6 +171,7 @@ class TurnLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         self.turn_selector = TurnSelector()
         super().__init__(self.turn_selector)  # type: ignore[arg-type]
+        self.turn_selector.report = self.call_exception_handler
 
     def call_soon(
         self, callback: Callable[[*Arguments], object], *args: *Arguments, context: Context | None = None
@@ -181,6 +186,11 @@ class TurnLoop(asyncio.SelectorEventLoop):
         """As ever, and noted."""
         self.turn_selector.has_more = True
         return super().call_at(when, callback, *args, context=context)
+
+    def stop(self) -> None:
+        """As ever, and noted."""
+        self.turn_selector.has_more = True
+        super().stop()
 
     def watch(self, transport: SocketTransport, reads: bool, writes: bool) -> None:
         """See `TurnSelector.watch`."""
@@ -198,6 +208,10 @@ class TurnLoop(asyncio.SelectorEventLoop):
 def new_event_loop() -> asyncio.AbstractEventLoop:
     """The best loop of the standard library's kind that this system has."""
     return TurnLoop() if IS_AVAILABLE else asyncio.new_event_loop()
+
+
+def no_report(fault: dict[str, Any]) -> None:
+    """A selector without a loop has nobody to tell."""
 
 
 def descriptor(fileobj: Any) -> int:

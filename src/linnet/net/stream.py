@@ -77,7 +77,9 @@ class Stream:
             connection.close(ReasonCode.UNSPECIFIED_ERROR, "a fault in the broker", now)
 
     def eof_received(self) -> bool:
-        """asyncio: the peer sends no more. Then we are done too."""
+        """asyncio: the peer sends no more. Then we are done too, whether or not it reads what is pending."""
+        if self.is_blocked and self.timer is None:
+            self.timer = self.turn.loop.call_later(LINGER, self.transport.abort)
         return False
 
     def connection_lost(self, error: Exception | None) -> None:

@@ -2,6 +2,7 @@ cimport cython
 
 from linnet.net.stream cimport Stream
 
+cdef int IN
 cdef int OUT
 cdef int READ_SIZE
 

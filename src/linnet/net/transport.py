@@ -10,6 +10,7 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
+IN = 0x001  # EPOLLIN
 OUT = 0x004  # EPOLLOUT
 MOST_PIECES = 512  # in one system call
 READ_SIZE = 131072  # bytes at most taken from one socket before the next one's turn
@@ -194,18 +195,20 @@ class SocketTransport:
 
     def ended(self, error: Exception | None) -> None:
         """It is over."""
-        self.stream.connection_lost(error)
-        self.sock.close()
+        try:
+            self.stream.connection_lost(error)
+        finally:
+            self.sock.close()
 
 
 def watch_by_loop(transport: SocketTransport, reads: bool, writes: bool) -> None:
     """Let an ordinary event loop tell a transport when its socket can be read or written, or neither."""
     loop = transport.loop
     if reads:
-        loop.add_reader(transport.fd, transport.readable)
+        loop.add_reader(transport.fd, transport.ready, IN)
     else:
         loop.remove_reader(transport.fd)
     if writes:
-        loop.add_writer(transport.fd, transport.writable)
+        loop.add_writer(transport.fd, transport.ready, OUT)
     else:
         loop.remove_writer(transport.fd)
