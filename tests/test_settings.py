@@ -100,9 +100,9 @@ def test_the_repr_tells_what_differs_from_the_defaults() -> None:
             r'response_information = "a\u0000b": allowed is text of at most 16383 characters, '
             "without control characters",
         ),
-        ({"max_quos": 1}, "max_quos: there is no such setting; did you mean max_qos?"),
-        ({"self": 1}, "self: there is no such setting"),
-        ({"zzz": 1}, "zzz: there is no such setting"),
+        ({"max_quos": 1}, "max_quos = 1: there is no such setting; did you mean max_qos?"),
+        ({"self": 1}, "self = 1: there is no such setting"),
+        ({"zzz": 1}, "zzz = 1: there is no such setting"),
     ],
 )
 def test_a_bad_value_is_refused_with_what_is_allowed(values: dict[str, object], text: str) -> None:
@@ -123,7 +123,7 @@ def test_every_fault_is_listed_in_the_order_of_the_table() -> None:
         'listen = "x"',
         'listen = "y"',
         "max_qos = 3",
-        "zzz",
+        "zzz = 1",
     ]
 
 
@@ -253,12 +253,12 @@ def test_every_default_written_as_text_is_read_back_as_itself() -> None:
         (
             {"LINNET_MAX_QOSS": "1"},
             {},
-            "environment variable LINNET_MAX_QOSS: there is no such setting; did you mean LINNET_MAX_QOS?",
+            'environment variable LINNET_MAX_QOSS = "1": there is no such setting; did you mean LINNET_MAX_QOS?',
         ),
         (
             {"LINNET_max_qos": "1"},
             {},
-            "environment variable LINNET_max_qos: there is no such setting; did you mean LINNET_MAX_QOS?",
+            'environment variable LINNET_max_qos = "1": there is no such setting; did you mean LINNET_MAX_QOS?',
         ),
         (
             {},
@@ -268,7 +268,7 @@ def test_every_default_written_as_text_is_read_back_as_itself() -> None:
         (
             {},
             {"max_qoss": "1"},
-            "max_qoss: there is no such setting; did you mean max_qos? (option --set max_qoss)",
+            'max_qoss = "1": there is no such setting; did you mean max_qos? (option --set max_qoss)',
         ),
         (
             {},
@@ -305,15 +305,15 @@ def test_a_fault_in_a_file_tells_its_line(tmp_path: Path) -> None:
         ),
     )
     assert load_refusal(file, {}, {}) == [
-        f"max_qos: belongs to the table [protocol] ({file}, line 1)",
-        f"speed: there is no such setting ({file}, line 2)",
+        f"max_qos = 1: belongs to the table [protocol] ({file}, line 1)",
+        f"speed = 1: there is no such setting ({file}, line 2)",
         f"log = 1: allowed is a table [log] ({file}, line 3)",
-        f"log_level: belongs to the table [log], not [protocol] ({file}, line 10)",
+        f'log_level = "info": belongs to the table [log], not [protocol] ({file}, line 10)',
         f"sesion: there is no such table; did you mean session? ({file}, line 12)",
         f'listen = "nowhere": allowed is a list of one or more HOST:PORT or [IPV6]:PORT; HOST:PORT is needed '
         f"({file}, line 5)",
         f'overlap = "both": allowed is "merge" or "each" ({file}, line 11)',
-        f"max_pakcet_size: there is no such setting; did you mean max_packet_size? ({file}, line 9)",
+        f"max_pakcet_size = 1: there is no such setting; did you mean max_packet_size? ({file}, line 9)",
     ]
 
 

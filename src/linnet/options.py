@@ -162,7 +162,9 @@ def faults_in(error: ValidationError, options: Mapping[str, Option], sources: Ma
         name = str(one["loc"][0])
         where = f" ({sources[name]})" if name in sources else ""
         if name not in options:
-            lines.append((name, f"{name}: there is no such setting{did_you_mean(name, options)}{where}"))
+            lines.append(
+                (name, f"{name} = {shown(one['input'])}: there is no such setting{did_you_mean(name, options)}{where}")
+            )
         elif len(one["loc"]) > 1 or name not in items:  # a list with bad items need not be blamed too
             why = f"; {one['ctx']['error']}" if one["type"] == "value_error" else ""
             lines.append((name, f"{name} = {shown(one['input'])}: allowed is {options[name].allowed}{why}{where}"))

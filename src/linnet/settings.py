@@ -311,7 +311,7 @@ def _in_environment(environ: Mapping[str, str], faults: list[str]) -> _Given:
             sources[row.name] = f"environment variable {variable}"
         elif variable.startswith(PREFIX) and variable not in OTHER_VARIABLES:
             hint = did_you_mean(variable, [*rows, *OTHER_VARIABLES])
-            faults.append(f"environment variable {variable}: there is no such setting{hint}")
+            faults.append(f"environment variable {variable} = {shown(text)}: there is no such setting{hint}")
     return values, sources
 
 
@@ -353,11 +353,12 @@ def _in_file(file: Path | None, faults: list[str]) -> _Given:
 
 def _misplaced(key: str, value: object) -> str:
     if key in OPTIONS:
-        return f"{key}: belongs to the table [{OPTIONS[key].group}]"
+        return f"{key} = {shown(value)}: belongs to the table [{OPTIONS[key].group}]"
     if key in GROUPS:
         return f"{key} = {shown(value)}: allowed is a table [{key}]"
     what = "table" if isinstance(value, dict) else "setting"
-    return f"{key}: there is no such {what}{did_you_mean(key, [*GROUPS, *OPTIONS])}"
+    given = "" if isinstance(value, dict) else f" = {shown(value)}"
+    return f"{key}{given}: there is no such {what}{did_you_mean(key, [*GROUPS, *OPTIONS])}"
 
 
 def _place(file: Path, lines: Mapping[tuple[str, ...], int], *key: str) -> str:

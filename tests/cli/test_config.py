@@ -68,7 +68,7 @@ def test_check_lists_every_fault_and_exits_with_2(
         "linnet: these settings cannot be used:\n"
         '  overlap = "both": allowed is "merge" or "each" (environment variable LINNET_OVERLAP)\n'
         "  max_qos = 3: allowed is a whole number from 0 to 2 (option --set max_qos)\n"
-        "  max_qoss: there is no such setting; did you mean max_qos? (option --set max_qoss)\n",
+        '  max_qoss = "3": there is no such setting; did you mean max_qos? (option --set max_qoss)\n',
     )
 
 

@@ -71,7 +71,7 @@ async def _serve(settings: Settings, loop_name: str) -> int:
     try:
         await broker.start()
     except OSError as error:
-        print(f"linnet: cannot listen on {', '.join(settings.listen)}: {reason(error)}", file=sys.stderr)
+        print(f"linnet: cannot listen on {error.filename or settings.listen[0]}: {reason(error)}", file=sys.stderr)
         return 1
     try:
         _announce(broker, loop_name)

@@ -22,7 +22,7 @@ EXHAUSTED = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 class Listener:
     """One address to listen at: one socket, or one for each family that its host's name stands for."""
 
-    __slots__ = ("accepted", "backlog", "host", "port", "servers", "sockets", "turn", "wanted_port")
+    __slots__ = ("accepted", "backlog", "host", "port", "rests", "servers", "sockets", "turn", "wanted_port")
 
     def __init__(self, turn: Turn, host: str, port: int, backlog: int) -> None:
         self.turn = turn
@@ -32,6 +32,7 @@ class Listener:
         self.backlog = backlog
         self.sockets: list[socket.socket] = []
         self.servers: list[asyncio.Server] = []  # on event loops that bring transports of their own
+        self.rests: list[asyncio.TimerHandle] = []  # the ends of pauses in accepting
         self.accepted = 0
 
     def __repr__(self) -> str:
@@ -52,6 +53,7 @@ class Listener:
                 try:
                     self.bind(family, address)
                 except OSError as error:
+                    error.filename = self.address  # so that who reads it knows which one
                     if error.errno not in ABSENT or (family == found[-1][0] and not self.sockets):
                         raise
             for sock in self.sockets:
@@ -98,7 +100,7 @@ class Listener:
                     raise
                 logger.error("%s: no connection can be accepted: %s", self.address, error.strerror)
                 loop.remove_reader(sock)
-                loop.call_later(REST, self.accept_again, sock)
+                self.rests.append(loop.call_later(REST, self.accept_again, sock))
                 return
             connected.setblocking(False)
             connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -106,11 +108,15 @@ class Listener:
 
     def accept_again(self, sock: socket.socket) -> None:
         """There may be descriptors again."""
+        self.rests.clear()
         if sock in self.sockets:
             self.turn.loop.add_reader(sock, self.accept, sock)
 
     def close(self) -> None:
         """Accept nobody any more."""
+        for rest in self.rests:
+            rest.cancel()
+        self.rests.clear()
         for server in self.servers:
             server.close()
         for sock in self.sockets:
