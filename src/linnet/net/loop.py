@@ -22,7 +22,7 @@ TurnEnd = Callable[[], None]
 
 IN = 0x001  # EPOLLIN
 OUT = 0x004  # EPOLLOUT
-FEW_EVENTS = 4  # at once, up to which each is a turn of its own
+FEW_EVENTS = 8  # at once, up to which each is a turn of its own
 MOST_EVENTS = 1024  # taken from the kernel at once
 
 IS_AVAILABLE = hasattr(select, "epoll")
