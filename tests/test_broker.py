@@ -426,3 +426,35 @@ async def test_what_peers_send_is_bytes_as_everybody_else_sends_them(broker: Bro
         raw.send(Connect("raw").encode(V5) + Publish("t", b"x", 1, packet_id=1).encode(V5))
         assert (await raw.expect(Connack)).reason_code == 0
         assert await raw.expect(Puback) == Puback(1, ReasonCode.NO_MATCHING_SUBSCRIBERS)
+
+
+async def test_moving_clients_can_be_taken_back(broker: Broker) -> None:
+    broker.move_clients("other.example")
+    early = await Peer(broker, "early")
+    assert isinstance(early.connack, Connack) and early.connack.reason_code == ReasonCode.USE_ANOTHER_SERVER
+    await early.closed()
+    assert broker.move_clients("") == 0
+    async with Peer(broker, "late") as late:
+        await late.ping()
+
+
+async def test_a_local_subscription_gets_what_a_client_would(broker: Broker) -> None:
+    await broker.publish("t/kept", b"kept", qos=2, retain=True)
+    async with broker.subscribe("t/#", qos=1) as readings:
+        await broker.publish("t/live", b"live", qos=2, retain=True)
+        await broker.publish("t/least", b"least")
+        found = [await anext(readings) for _ in range(3)]
+    assert [(one.payload, one.qos, one.retain) for one in found] == [
+        (b"kept", 1, True),
+        (b"live", 1, False),
+        (b"least", 0, False),
+    ]
+
+
+async def test_what_was_retained_in_memory_is_gone_after_a_stop() -> None:
+    broker = Broker(listen="127.0.0.1:0")
+    async with broker:
+        await broker.publish("t", b"kept", retain=True)
+    async with broker, Peer(broker, "bob") as bob:
+        await bob.subscribe("t")
+        await bob.nothing()

@@ -386,3 +386,22 @@ async def test_what_the_base_classes_decide_is_yes_and_no_exchange() -> None:
     assert hooks.admit(Connect("bob"), Peer()) == ReasonCode.SUCCESS
     assert hooks.exchange("x", Connect("bob")) is None
     assert Exchange().step(None) == ReasonCode.NOT_AUTHORIZED
+
+
+class Banner(Hooks):
+    """Refuses with a code that only CONNACK and DISCONNECT can carry."""
+
+    def publishing(self, session: Session, message: Message) -> Message | ReasonCode:
+        return ReasonCode.BANNED
+
+    def subscribing(self, session: Session, name: str, options: SubscriptionOptions) -> int | ReasonCode:
+        return ReasonCode.BANNED
+
+
+async def test_a_code_that_the_answer_cannot_carry_becomes_not_authorized(make_broker: MakeBroker) -> None:
+    broker = await make_broker(hooks=Banner())
+    async with Client(broker, "ann") as ann:
+        assert (await ann.subscribe("t")).reason_codes == [ReasonCode.NOT_AUTHORIZED]
+        ann.send(Publish("t", b"x", 1, packet_id=1))
+        assert (await ann.expect(Puback)).reason_code == ReasonCode.NOT_AUTHORIZED
+        await ann.ping()
