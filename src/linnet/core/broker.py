@@ -20,11 +20,12 @@ from linnet.core.replay import Replay
 from linnet.core.retained import Retained
 from linnet.core.router import Router
 from linnet.core.sender import Sender
-from linnet.core.session import NEVER_EXPIRES, Session
+from linnet.core.session import Session
 from linnet.core.subscriptions import Subscription
 from linnet.core.topics import TopicRules
 from linnet.core.wills import Wills
 from linnet.errors import ProtocolError, ReasonCode
+from linnet.wire.connect import NEVER
 from linnet.wire.publish import Message
 
 if TYPE_CHECKING:
@@ -188,7 +189,7 @@ class BrokerCore:
             self.wills.connection_lost(session, now)
         if session.expiry_interval == 0:
             self.end(session, now)
-        elif session.expiry_interval != NEVER_EXPIRES:
+        elif session.expiry_interval != NEVER:
             session.deadline = self.deadlines.at(now + session.expiry_interval, lambda then: self.end(session, then))
 
     def forget(self, now: float) -> None:

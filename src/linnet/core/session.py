@@ -16,8 +16,6 @@ from linnet.wire.publish import Message
 if TYPE_CHECKING:
     from linnet.core.server_connection import ServerConnection
 
-NEVER_EXPIRES = 0xFFFFFFFF
-
 
 class Session:
     """A client's subscriptions, what is in flight to and from it, and what waits for it."""
