@@ -50,17 +50,24 @@ def _items(value: object) -> object:
 Addresses = Annotated[tuple[Annotated[str, AfterValidator(_address)], ...], BeforeValidator(_items)]
 Versions = Annotated[tuple[Literal["3.1", "3.1.1", "5.0"], ...], BeforeValidator(_items)]
 
+# When a change of an option is obeyed by a broker that runs: by everybody at once, by the connections that come from
+# then on (what a client was told when it connected holds as long as it stays), or not before the next start.
+TakesEffect = Literal["now", "new", "restart"]
+EFFECTS: Final[Mapping[str, str]] = {"now": "at once", "new": "for new connections", "restart": "after a restart"}
+
 
 def option(
     default: object,
     sentence: str,
     unit: str = "",
     bounds: tuple[float | None, float | None] = (None, None),
+    takes_effect: TakesEffect = "now",
     **more: Any,
 ) -> Any:
     """One row of the table; `more` goes to pydantic as it is."""
     low, high = bounds
-    return Field(default, description=sentence, ge=low, le=high, json_schema_extra={"unit": unit}, **more)
+    extra: dict[str, Any] = {"unit": unit, "takes_effect": takes_effect}
+    return Field(default, description=sentence, ge=low, le=high, json_schema_extra=extra, **more)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +79,7 @@ class Option:
     default: Any
     sentence: str
     unit: str
+    takes_effect: TakesEffect
     annotation: Any
     low: float | None
     high: float | None
@@ -145,6 +153,7 @@ def options_of(group: type[BaseModel]) -> dict[str, Option]:
             default=field.default,
             sentence=field.description or "",
             unit=extra["unit"],
+            takes_effect=extra["takes_effect"],
             annotation=field.annotation,
             low=limits.get("ge"),
             high=limits.get("le"),

@@ -59,73 +59,102 @@ class Network(Group):
         ("127.0.0.1:1883",),
         "Addresses to accept connections on, each HOST:PORT or [IPV6]:PORT; port 0 takes a free one.",
         min_length=1,
+        takes_effect="restart",
     )
     backlog: int = option(
-        4096, "Connections the system may hold ready before they are accepted.", "connections", (1, 65535)
+        4096,
+        "Connections the system may hold ready before they are accepted.",
+        "connections",
+        (1, 65535),
+        takes_effect="restart",
     )
     connect_timeout: float = option(
         10.0,
         "Time from accepting a connection to its whole CONNECT; more bytes do not extend it.",
         "s",
         (0.05, 3600),
+        takes_effect="new",
     )
     stop_timeout: float = option(
         5.0, "Time that connections get to take their last bytes when the broker stops.", "s", (0, 3600)
     )
     event_loop: Literal["asyncio", "uvloop"] = option(
-        "asyncio", "Event loop of `linnet serve`: the standard library's, or uvloop, which has to be installed."
+        "asyncio",
+        "Event loop of `linnet serve`: the standard library's, or uvloop, which has to be installed.",
+        takes_effect="restart",
     )
 
 
 class Protocol(Group):
     """What of MQTT is offered, and how large its parts may be."""
 
-    versions: Versions = option(("3.1", "3.1.1", "5.0"), "Versions of MQTT that clients may speak.", min_length=1)
-    max_qos: int = option(
-        2, "Highest QoS that clients may publish with, and that subscriptions are granted.", bounds=(0, 2)
+    versions: Versions = option(
+        ("3.1", "3.1.1", "5.0"), "Versions of MQTT that clients may speak.", min_length=1, takes_effect="new"
     )
-    retain_available: bool = option(True, "Whether messages may be retained.")
-    wildcard_subscriptions: bool = option(True, "Whether topic filters may hold `+` and `#`.")
-    subscription_identifiers: bool = option(True, "Whether subscriptions may carry an identifier.")
-    shared_subscriptions: bool = option(True, "Whether `$share/GROUP/FILTER` may be subscribed to.")
+    max_qos: int = option(
+        2,
+        "Highest QoS that clients may publish with, and that subscriptions are granted.",
+        bounds=(0, 2),
+        takes_effect="new",
+    )
+    retain_available: bool = option(True, "Whether messages may be retained.", takes_effect="new")
+    wildcard_subscriptions: bool = option(True, "Whether topic filters may hold `+` and `#`.", takes_effect="new")
+    subscription_identifiers: bool = option(True, "Whether subscriptions may carry an identifier.", takes_effect="new")
+    shared_subscriptions: bool = option(True, "Whether `$share/GROUP/FILTER` may be subscribed to.", takes_effect="new")
     max_keep_alive: int = option(
         1200,
         "Longest keep alive; 5.0 clients that want more or none are told; 0 leaves the client's.",
         "s",
         U16,
+        takes_effect="new",
     )
     receive_maximum: int = option(
         100,
         "Unacknowledged QoS 1 and 2 messages that a 5.0 publisher may have under way.",
         "messages",
         (1, 65535),
+        takes_effect="new",
     )
     receive_maximum_3: int = option(
         1000,
         "Unreleased QoS 2 messages that a 3.1 or 3.1.1 publisher may have under way.",
         "messages",
         (1, 65535),
+        takes_effect="new",
     )
     max_packet_size: int = option(
-        MIB, "Largest packet accepted from a client; 5.0 clients are told.", "bytes", (16, LARGEST_PACKET)
+        MIB,
+        "Largest packet accepted from a client; 5.0 clients are told.",
+        "bytes",
+        (16, LARGEST_PACKET),
+        takes_effect="new",
     )
     max_connect_size: int = option(
         64 * KIB,
         "Largest CONNECT accepted, when that is less than max_packet_size.",
         "bytes",
         (16, LARGEST_PACKET),
+        takes_effect="new",
     )
-    topic_alias_maximum: int = option(16, "Topic aliases that a client may set; 0 offers none.", "aliases", U16)
+    topic_alias_maximum: int = option(
+        16, "Topic aliases that a client may set; 0 offers none.", "aliases", U16, takes_effect="new"
+    )
     topic_alias_maximum_out: int = option(
-        16, "Topic aliases used towards a client, never more than it allows; 0 uses none.", "aliases", U16
+        16,
+        "Topic aliases used towards a client, never more than it allows; 0 uses none.",
+        "aliases",
+        U16,
+        takes_effect="new",
     )
     max_user_properties: int = option(100, "User properties in one packet.", "properties", COUNT_OR_NONE)
     max_properties_size: int = option(64 * KIB, "Size of all properties of one packet.", "bytes", (0, LARGEST_PACKET))
     max_topic_bytes: int = option(4096, "Length of a topic name or filter in UTF-8.", "bytes", (1, 65535))
     max_topic_levels: int = option(128, "Levels of a topic name or filter.", "levels", (1, 65535))
-    max_client_id_bytes: int = option(256, "Length of a client identifier in UTF-8.", "bytes", (1, 65535))
-    max_user_name_bytes: int = option(1024, "Length of a user name in UTF-8.", "bytes", U16)
-    max_password_bytes: int = option(8192, "Length of a password.", "bytes", U16)
+    max_client_id_bytes: int = option(
+        256, "Length of a client identifier in UTF-8.", "bytes", (1, 65535), takes_effect="new"
+    )
+    max_user_name_bytes: int = option(1024, "Length of a user name in UTF-8.", "bytes", U16, takes_effect="new")
+    max_password_bytes: int = option(8192, "Length of a password.", "bytes", U16, takes_effect="new")
     check_payload_format: bool = option(False, "Whether a payload that is declared to be UTF-8 is checked.")
     refuse_control_characters: bool = option(
         False, "Whether control characters and non-characters in strings end the connection."
@@ -141,10 +170,17 @@ class Protocol(Group):
         "Response Information for the 5.0 clients that ask for it; empty gives none.",
         max_length=16383,
         pattern=TEXT,
+        takes_effect="new",
     )
-    allow_empty_client_id: bool = option(True, "Whether a client may leave its identifier to the broker.")
+    allow_empty_client_id: bool = option(
+        True, "Whether a client may leave its identifier to the broker.", takes_effect="new"
+    )
     assigned_client_id_prefix: str = option(
-        "auto-", "What the identifiers that the broker gives begin with.", max_length=64, pattern=TEXT
+        "auto-",
+        "What the identifiers that the broker gives begin with.",
+        max_length=64,
+        pattern=TEXT,
+        takes_effect="new",
     )
 
 
@@ -157,12 +193,14 @@ class Session(Group):
         "Longest life of a session without connection, for clean session 0 too; 4294967295 is for ever.",
         "s",
         (0, NEVER),
+        takes_effect="new",
     )
     max_inflight: int = option(
         100,
         "Unacknowledged QoS 1 and 2 messages sent to one client, if its own Receive Maximum is not less.",
         "messages",
         (1, 65535),
+        takes_effect="new",
     )
     max_queued_messages: int = option(
         10_000,
