@@ -6,7 +6,6 @@ with a `SettingsError` that lists every fault, what is allowed and where the val
 docs/configuration.md, `linnet config` and the messages come from this table: an option is added here only.
 """
 
-import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -15,20 +14,8 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError
 
 from linnet.errors import SettingsError
-from linnet.options import (
-    PREFIX,
-    TEXT,
-    Addresses,
-    Option,
-    Versions,
-    did_you_mean,
-    faults_in,
-    host_and_port,
-    key_lines,
-    option,
-    options_of,
-    shown,
-)
+from linnet.options import TEXT, Addresses, Option, Versions, faults_in, host_and_port, option, options_of
+from linnet.sources import in_arguments, in_environment, in_file
 
 __all__ = ["GROUPS", "OPTIONS", "Settings", "host_and_port", "load"]
 
@@ -320,9 +307,9 @@ def load(file: Path | None, environ: Mapping[str, str], arguments: Mapping[str, 
     values: dict[str, object] = {}
     sources: dict[str, str] = {}
     for given, where in (
-        _in_file(file, faults),
-        _in_environment(environ, faults),
-        _in_arguments(arguments),
+        in_file(file, OPTIONS, GROUPS, faults),
+        in_environment(environ, OPTIONS, OTHER_VARIABLES, faults),
+        in_arguments(arguments, OPTIONS),
     ):
         try:
             BaseModel.__init__(Settings.__new__(Settings), **given)  # the fields alone, not how they agree
@@ -333,71 +320,3 @@ def load(file: Path | None, environ: Mapping[str, str], arguments: Mapping[str, 
     if faults:
         raise SettingsError("\n".join(faults))
     return Settings(sources, **values)
-
-
-_Given = tuple[dict[str, object], dict[str, str]]  # the values by name, and where each stood
-
-
-def _in_environment(environ: Mapping[str, str], faults: list[str]) -> _Given:
-    rows = {row.variable: row for row in OPTIONS.values()}
-    values: dict[str, object] = {}
-    sources = {}
-    for variable, text in environ.items():
-        if variable in rows:
-            row = rows[variable]
-            values[row.name] = row.read(text)
-            sources[row.name] = f"environment variable {variable}"
-        elif variable.startswith(PREFIX) and variable not in OTHER_VARIABLES:
-            hint = did_you_mean(variable, [*rows, *OTHER_VARIABLES])
-            faults.append(f"environment variable {variable} = {shown(text)}: there is no such setting{hint}")
-    return values, sources
-
-
-def _in_arguments(arguments: Mapping[str, str]) -> _Given:
-    values = {name: OPTIONS[name].read(text) if name in OPTIONS else text for name, text in arguments.items()}
-    sources = {name: "option --listen" if name == "listen" else f"option --set {name}" for name in arguments}
-    return values, sources
-
-
-def _in_file(file: Path | None, faults: list[str]) -> _Given:
-    """The values in the tables of a TOML file; what stands in no table or the wrong one is a fault."""
-    if file is None:
-        return {}, {}
-    try:
-        text = file.read_text("utf-8")
-        tables = tomllib.loads(text)
-    except OSError as error:
-        faults.append(f"{file}: cannot be read: {error.strerror}")
-        return {}, {}
-    except ValueError as error:  # it is not UTF-8, or not TOML
-        faults.append(f"{file}: is not TOML: {error}")
-        return {}, {}
-    lines = key_lines(text)
-    values: dict[str, object] = {}
-    sources = {}
-    for group, rows in tables.items():
-        if group not in GROUPS or not isinstance(rows, dict):
-            faults.append(f"{_misplaced(group, rows)} ({_place(file, lines, group)})")
-            continue
-        for name, value in rows.items():
-            place = _place(file, lines, group, name)
-            if name in OPTIONS and OPTIONS[name].group != group:
-                faults.append(f"{_misplaced(name, value)}, not [{group}] ({place})")
-            else:
-                values[name] = value
-                sources[name] = place
-    return values, sources
-
-
-def _misplaced(key: str, value: object) -> str:
-    if key in OPTIONS:
-        return f"{key} = {shown(value)}: belongs to the table [{OPTIONS[key].group}]"
-    if key in GROUPS:
-        return f"{key} = {shown(value)}: allowed is a table [{key}]"
-    what = "table" if isinstance(value, dict) else "setting"
-    given = "" if isinstance(value, dict) else f" = {shown(value)}"
-    return f"{key}{given}: there is no such {what}{did_you_mean(key, [*GROUPS, *OPTIONS])}"
-
-
-def _place(file: Path, lines: Mapping[tuple[str, ...], int], *key: str) -> str:
-    return f"{file}, line {lines[key]}" if key in lines else str(file)

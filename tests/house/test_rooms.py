@@ -17,7 +17,8 @@ SHELL = PLAIN | LOWER
 MAY_IMPORT = {
     "errors": set(),
     "options": FOUNDATION,
-    "settings": FOUNDATION | {"options"},
+    "sources": {"options"},
+    "settings": FOUNDATION | {"options", "sources"},
     "describe": FOUNDATION,
     "wire": FOUNDATION,
     "core": FOUNDATION | {"wire"},
