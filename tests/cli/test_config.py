@@ -10,6 +10,7 @@ import pytest
 
 from linnet.cli import config
 from linnet.cli.main import main
+from linnet.options import EFFECTS
 from linnet.settings import OPTIONS, Settings, load
 
 PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
@@ -45,7 +46,9 @@ def test_show_prints_toml_that_is_the_settings_in_force(
     assert "max_qos = 1  # option --set max_qos" in text
     assert 'listen = ["[::1]:0", "localhost:0"]  # option --listen' in text
     assert "# environment variable LINNET_RESPONSE_INFORMATION" in text
-    assert "max_retained = 100000  # default" in text
+    assert "max_retained = 100000  # default\n" in text
+    assert "backlog = 4096  # default; a change holds after a restart\n" in text
+    assert "max_inflight = 100  # default; a change holds for new connections\n" in text
 
 
 def test_the_last_of_several_assignments_holds(capsys: pytest.CaptureFixture[str]) -> None:
@@ -108,7 +111,10 @@ def test_the_reference_has_a_row_for_every_setting(capsys: pytest.CaptureFixture
     text = capsys.readouterr().out
     rows = [line.split(" | ") for line in text.splitlines() if line.startswith("| `")]
     assert [row[0] for row in rows] == [f"| `{name}`" for name in OPTIONS]
-    assert {len(row) for row in rows} == {4}
+    assert {len(row) for row in rows} == {5}
+    assert {row[0]: row[3] for row in rows} == {
+        f"| `{row.name}`": EFFECTS[row.takes_effect] for row in OPTIONS.values()
+    }
 
 
 def test_the_toml_reference_is_a_file_with_all_defaults(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

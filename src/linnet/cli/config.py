@@ -6,9 +6,12 @@ import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from linnet.cli import common
+
+if TYPE_CHECKING:
+    from linnet.options import Option
 
 BEGIN = "<!-- begin of what `linnet config reference` prints -->\n"
 END = "<!-- end of what `linnet config reference` prints -->\n"
@@ -43,8 +46,10 @@ def show(arguments: Namespace) -> int:
     settings = common.settings_in_force(arguments)
     for number, group in enumerate(GROUPS):
         print(f"\n[{group}]" if number else f"[{group}]")
-        for name in (row.name for row in OPTIONS.values() if row.group == group):
-            print(f"{name} = {toml(getattr(settings, name))}  # {settings.settings_sources[name]}")
+        for row in OPTIONS.values():
+            if row.group == group:
+                source = settings.settings_sources[row.name]
+                print(f"{row.name} = {toml(getattr(settings, row.name))}  # {source}{_unless_at_once(row)}")
     return 0
 
 
@@ -84,19 +89,19 @@ def markdown() -> str:
 
 
 def _markdown_group(group: str) -> Iterator[str]:
-    from linnet.options import toml
+    from linnet.options import EFFECTS, toml
     from linnet.settings import GROUPS, OPTIONS
 
     yield f"### [{group}]"
     yield ""
     yield GROUPS[group]
     yield ""
-    yield "| name | default | allowed | what it is |"
-    yield "|---|---|---|---|"
+    yield "| name | default | allowed | a change holds | what it is |"
+    yield "|---|---|---|---|---|"
     for row in OPTIONS.values():
         if row.group == group:
             default = f"`{toml(row.default)}`{_in_units(row.default, row.unit)}"
-            yield f"| `{row.name}` | {default} | {row.allowed} | {row.sentence} |"
+            yield f"| `{row.name}` | {default} | {row.allowed} | {EFFECTS[row.takes_effect]} | {row.sentence} |"
 
 
 def toml_file() -> str:
@@ -114,8 +119,14 @@ def _toml_group(group: str) -> Iterator[str]:
         if row.group == group:
             yield ""
             yield f"# {row.sentence}"
-            yield f"# Allowed: {row.allowed}"
+            yield f"# Allowed: {row.allowed}{_unless_at_once(row)}"
             yield f"{row.name} = {toml(row.default)}{_in_units(row.default, row.unit, '  # ')}"
+
+
+def _unless_at_once(row: Option) -> str:
+    from linnet.options import EFFECTS
+
+    return "" if row.takes_effect == "now" else f"; a change holds {EFFECTS[row.takes_effect]}"
 
 
 def _groups() -> list[str]:
