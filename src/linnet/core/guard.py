@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 def guard(connection: ServerConnection, publish: Publish, route: Route, now: float) -> None:
     """Let a PUBLISH pass, refuse it, or end the connection for it."""
     core = connection.core
+    check_announced(publish, connection.limits)
     check_publish(publish, core.limits)
     if core.limits.refuse_control_characters and publish.forwarded:
         core.router.rules.check_characters(publish.properties.strings())
@@ -37,14 +38,18 @@ def guard(connection: ServerConnection, publish: Publish, route: Route, now: flo
         connection.when(verdict, lambda answer, then: admit(connection, publish, answer, then), now)
 
 
-def check_publish(publish: Publish, limits: Limits) -> None:
-    """Does the client keep to what CONNACK told it?"""
+def check_announced(publish: Publish, limits: Limits) -> None:
+    """Does the client keep to what CONNACK told it? `limits` are those of that time."""
     if publish.qos > limits.max_qos:
         raise ProtocolError(
             ReasonCode.QOS_NOT_SUPPORTED, f"QoS {publish.qos}, {limits.max_qos} at most", "MQTT-3.2.2-11"
         )
     if publish.retain and not limits.retain_available:
         raise ProtocolError(ReasonCode.RETAIN_NOT_SUPPORTED, "RETAIN is not available", "MQTT-3.2.2-14")
+
+
+def check_publish(publish: Publish, limits: Limits) -> None:
+    """Does it hold no more than the settings allow, and what it says it does?"""
     check_amount(publish.user_properties, len(publish.forwarded), limits)
     if limits.check_payload_format and publish.forwarded and publish.properties.payload_format_indicator:
         try:

@@ -179,11 +179,11 @@ class Handshake:
         connection.sender = session.sender
         connection.receiver = session.receiver
         connection.opened()
+        connection.limits = limits
+        connection.obey(limits)
         connection.frames.maximum = limits.max_packet_size
         outbox = connection.outbox
         outbox.has_properties = connection.has_properties
-        connection.tells_no_subscribers = limits.tell_no_subscribers and connect.version.can_say_why
-        connection.has_guard = core.publish_hook is not None or limits.max_qos < 2 or limits.check_payload_format
         if connection.has_properties:
             connection.aliases = IncomingAliases(limits.topic_alias_maximum)
             allowed = min(connect.properties.topic_alias_maximum or 0, limits.topic_alias_maximum_out)

@@ -44,7 +44,7 @@ def receive_disconnect(connection: ServerConnection, packet: Disconnect, now: fl
             raise ProtocolError(
                 ReasonCode.PROTOCOL_ERROR, "Session Expiry Interval raised from 0 at DISCONNECT", "MQTT-3.14.2-2"
             )
-        session.expiry_interval = min(expiry, connection.core.limits.max_session_expiry)
+        session.expiry_interval = min(expiry, connection.limits.max_session_expiry)
     connection.said_goodbye = packet.reason_code == ReasonCode.SUCCESS
     connection.finish(f"the client disconnected with reason code {packet.reason_code:#04x}", now)
 

@@ -17,6 +17,7 @@ cdef class ServerConnection(Connection):
     cdef public object handshake
     cdef public bint has_guard
     cdef public int keep_alive
+    cdef public object limits
     cdef public object peer
     cdef public Router router
     cdef public bint said_goodbye

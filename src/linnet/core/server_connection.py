@@ -7,6 +7,7 @@ from linnet.core.broker import BrokerCore
 from linnet.core.connection import Connection
 from linnet.core.guard import check_properties, guard
 from linnet.core.handshake import Handshake
+from linnet.core.limits import Limits
 from linnet.core.outbox import Outbox
 from linnet.core.ports import Peer
 from linnet.core.requests import TAKERS
@@ -40,6 +41,7 @@ class ServerConnection(Connection):
         "handshake",
         "has_guard",
         "keep_alive",
+        "limits",
         "peer",
         "router",
         "said_goodbye",
@@ -55,6 +57,7 @@ class ServerConnection(Connection):
             min(limits.max_connect_size, limits.max_packet_size),
         )
         self.core = core
+        self.limits = limits  # those of the time when CONNECT was answered: what CONNACK told holds to the end
         self.router: Router = core.router
         self.peer = peer
         self.session: Session = NO_SESSION
@@ -73,6 +76,14 @@ class ServerConnection(Connection):
         who = repr(self.session.client_id) if self.session is not NO_SESSION else "not connected yet"
         state = "opening" if self.is_opening else "open" if self.is_open else "closed"
         return f"<ServerConnection {who} MQTT {self.version.name} from {self.peer.address}, {state}>"
+
+    def obey(self, limits: Limits) -> None:
+        """Take over those limits that the client was told nothing of."""
+        self.outbox.limit = limits.max_output_bytes
+        self.outbox.hard_limit = limits.max_output_bytes_hard
+        self.tells_no_subscribers = limits.tell_no_subscribers and self.version.can_say_why
+        is_watched = self.core.publish_hook is not None or limits.check_payload_format
+        self.has_guard = is_watched or self.limits.max_qos < 2
 
     def connect_is_late(self, now: float) -> None:
         """No CONNECT within the time that is given for it."""

@@ -55,7 +55,7 @@ def subscribe(connection: ServerConnection, packet: Subscribe, verdicts: list[in
                 raise
             codes.append(error.reason_code)
             continue
-        granted = min(verdict, options.qos, core.limits.max_qos)
+        granted = min(verdict, options.qos, connection.limits.max_qos)
         codes.append(granted)
         options = SubscriptionOptions(granted, options.no_local, options.retain_as_published, options.retain_handling)
         subscription = Subscription(connection.session, parsed, options, identifier[0] if identifier else 0)
@@ -83,7 +83,7 @@ def check_filter(connection: ServerConnection, name: str, options: SubscriptionO
 
 def check_available(connection: ServerConnection, packet: Subscribe) -> None:
     """What we said is not available must not be asked for [MQTT-3.2.2.3.11 to 3.2.2.3.13]."""
-    limits = connection.core.limits
+    limits = connection.limits
     if packet.properties.subscription_identifiers and not limits.subscription_identifiers:
         raise ProtocolError(ReasonCode.SUBSCRIPTION_IDENTIFIERS_NOT_SUPPORTED, "Subscription Identifier")
     for name, _ in packet.filters:

@@ -1,0 +1,47 @@
+"""New limits for a broker that runs.
+
+Whatever is there keeps its place: a limit that is lower than what was accepted already refuses only what is new.
+What a client was told in CONNACK, or was judged by when it connected, holds for its connection to the end; such limits
+are asked of `ServerConnection.limits`, and all others of `BrokerCore.limits` or of the objects that are told here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from linnet.core.topics import TopicRules
+
+if TYPE_CHECKING:
+    from linnet.core.broker import BrokerCore
+    from linnet.core.limits import Limits
+    from linnet.core.router import Router
+    from linnet.core.session import Session
+
+
+def adopt(core: BrokerCore, limits: Limits) -> None:
+    """Let everything in a broker obey these limits from now on."""
+    core.limits = limits
+    renew_router(core.router, limits)
+    for session in core.sessions.values():
+        renew_session(session, limits)
+    for connection in core.connections:
+        connection.obey(limits)
+
+
+def renew_router(router: Router, limits: Limits) -> None:
+    """Topics, routes and retained messages."""
+    router.rules = TopicRules(limits.max_topic_bytes, limits.max_topic_levels, limits.refuse_control_characters)
+    router.max_routes = limits.max_routes
+    router.is_merging = limits.overlap == "merge"
+    router.routes.clear()  # they were found under the old rules
+    retained = router.retained
+    retained.max_count = limits.max_retained
+    retained.max_bytes = limits.max_retained_bytes
+    retained.max_payload = limits.max_retained_payload
+
+
+def renew_session(session: Session, limits: Limits) -> None:
+    """What waits for a client."""
+    session.queue_qos0 = limits.queue_qos0
+    session.sender.max_messages = limits.max_queued_messages
+    session.sender.max_bytes = limits.max_queued_bytes
