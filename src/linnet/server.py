@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any, NamedTuple, Self
 
+from linnet.core.adopting import adopt
 from linnet.core.broker import BrokerCore
 from linnet.core.limits import Limits
 from linnet.core.ports import Hooks, Observer
@@ -21,6 +22,7 @@ from linnet.local import LocalSubscription
 from linnet.net.listener import Listener
 from linnet.net.turn import Turn
 from linnet.options import host_and_port
+from linnet.reloading import Changes, compare, in_force
 from linnet.settings import Settings
 from linnet.wire.properties import Properties
 from linnet.wire.publish import Message
@@ -51,7 +53,8 @@ class Broker:
             settings = Settings(**overrides)
         elif overrides:
             settings = Settings(**{**settings.model_dump(), **overrides})
-        self.settings = settings
+        self.settings = settings  # in force
+        self.wanted = settings  # in force after the next start
         self.core = BrokerCore(limits_of(settings), lambda: uuid.uuid4().hex, hooks, (Journal(), *observers))
         self.listeners: list[Listener] = []
         self.subscriptions: set[LocalSubscription] = set()  # the program's own that are open
@@ -65,6 +68,7 @@ class Broker:
         """Listen at every address of the settings. Raises OSError when one cannot be had; then none is."""
         if self.turn is not None:
             raise LinnetError(f"{self!r} runs already")
+        self.settings = self.wanted
         turn = self.turn = Turn(self.core, asyncio.get_running_loop())
         self.core.start(turn.begin())
         try:
@@ -139,6 +143,19 @@ class Broker:
         if self.turn is None:
             raise LinnetError("this broker does not run: start it first")
         return self.turn
+
+    def reload(self, settings: Settings | None = None, **overrides: Any) -> Changes:
+        """Take over these settings, or those named; says what changed and what needs the broker to be started again.
+
+        Connections and sessions stay. Raises SettingsError for settings that cannot be; then nothing changes.
+        """
+        if settings is None or overrides:
+            settings = Settings(**{**(settings or self.wanted).model_dump(), **overrides})
+        changes = compare(self.settings, settings, self.is_running)
+        self.settings = in_force(self.settings, settings, changes)
+        self.wanted = settings
+        adopt(self.core, limits_of(self.settings))
+        return changes
 
     async def publish(
         self,

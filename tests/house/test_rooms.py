@@ -9,7 +9,7 @@ from tests.house.sources import cimports, declarations, imports, label, modules,
 
 PACKAGE = "linnet"
 FOUNDATION = {"errors"}
-PLAIN = FOUNDATION | {"options", "settings", "describe"}
+PLAIN = FOUNDATION | {"options", "loggers", "settings", "describe"}
 LOWER = FOUNDATION | {"wire", "core"}
 SHELL = PLAIN | LOWER
 
@@ -18,7 +18,9 @@ MAY_IMPORT = {
     "errors": set(),
     "options": FOUNDATION,
     "sources": {"options"},
-    "settings": FOUNDATION | {"options", "sources"},
+    "loggers": FOUNDATION | {"options"},
+    "settings": FOUNDATION | {"options", "sources", "loggers"},
+    "reloading": {"options", "settings"},
     "describe": FOUNDATION,
     "wire": FOUNDATION,
     "core": FOUNDATION | {"wire"},
@@ -28,7 +30,7 @@ MAY_IMPORT = {
     "hooks": SHELL,
     "client": SHELL | {"net"},
     "local": SHELL,
-    "server": SHELL | {"client", "net", "store", "cluster", "hooks", "local"},
+    "server": SHELL | {"client", "net", "store", "cluster", "hooks", "local", "reloading"},
 }
 MAY_IMPORT["cli"] = MAY_IMPORT["web"] = MAY_IMPORT["server"] | {"server", "__init__"}
 MAY_IMPORT["__init__"] = MAY_IMPORT["server"] | {"server"}

@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from linnet.cli import common
+from linnet.cli.hangup import Hangups
 from linnet.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -28,16 +29,23 @@ def add_to(verbs: Any) -> None:
 
 def run(arguments: Namespace) -> int:
     """Run a broker on the event loop that the settings choose."""
-    settings = common.settings_in_force(arguments)
-    loop_name = event_loop(settings.event_loop)
+    hangups = Hangups()
+    settings = _settings(arguments)
 
     import asyncio
 
     from linnet.cli import logs
 
     logs.configure(settings.log_level, settings.log_format)
-    with asyncio.Runner(loop_factory=_loop_factory(loop_name)) as runner:
-        return runner.run(_serve(settings, loop_name))
+    with asyncio.Runner(loop_factory=_loop_factory(settings.event_loop)) as runner:
+        return runner.run(_serve(settings, hangups, lambda: _settings(arguments)))
+
+
+def _settings(arguments: Namespace) -> Settings:
+    """The settings that `serve` can use; raises SettingsError."""
+    settings = common.settings_in_force(arguments)
+    event_loop(settings.event_loop)
+    return settings
 
 
 def uvloop_is_installed() -> bool:
@@ -63,22 +71,64 @@ def _loop_factory(name: str) -> Callable[[], asyncio.AbstractEventLoop]:
     return new_event_loop
 
 
-async def _serve(settings: Settings, loop_name: str) -> int:
+async def _serve(settings: Settings, hangups: Hangups, load: Callable[[], Settings]) -> int:
+    import asyncio
+
     from linnet.server import Broker
 
+    loop = asyncio.get_running_loop()
     stop_wanted = _stop_on_signals()
     broker = Broker(settings)
+
+    def hung_up() -> None:
+        if hangups.lost_terminal():
+            stop_wanted.set()
+        elif not stop_wanted.is_set():
+            reload(broker, load)
+
+    hangups.call(lambda: loop.call_soon_threadsafe(hung_up))
+    try:
+        return await _run(broker, stop_wanted)
+    finally:
+        hangups.ignore()
+
+
+async def _run(broker: Broker, stop_wanted: asyncio.Event) -> int:
+    settings = broker.settings
     try:
         await broker.start()
     except OSError as error:
         print(f"linnet: cannot listen on {error.filename or settings.listen[0]}: {reason(error)}", file=sys.stderr)
         return 1
     try:
-        _announce(broker, loop_name)
+        _announce(broker, settings.event_loop)
         await stop_wanted.wait()
     finally:
         await broker.stop()
     return 0
+
+
+def reload(broker: Broker, load: Callable[[], Settings]) -> None:
+    """Let the broker take over what the sources of its settings say now, and log what came of it."""
+    import logging
+
+    from linnet.cli import logs
+
+    logger = logging.getLogger("linnet.settings")
+    try:
+        settings = load()
+    except SettingsError as error:
+        for fault in str(error).splitlines():
+            logger.error("not reloaded, nothing changes: %s", fault, extra={"event": "not_reloaded"})
+        return
+    logs.configure(settings.log_level, settings.log_format)
+    changes = broker.reload(settings)
+    for name, line in zip(changes.changed, changes.changed_lines(), strict=True):
+        logger.info("%s", line, extra={"event": "changed", "setting": name})
+    for name, line in zip(changes.needs_restart, changes.restart_lines(), strict=True):
+        logger.warning("%s", line, extra={"event": "needs_restart", "setting": name})
+    if not any(changes):
+        logger.info("reloaded: nothing changed", extra={"event": "nothing_changed"})
 
 
 def _stop_on_signals() -> asyncio.Event:
