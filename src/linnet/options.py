@@ -40,15 +40,15 @@ def _address(text: str) -> str:
     return text
 
 
-def _items(value: object) -> object:
+def items_of(value: object) -> object:
     """A list may be written as one text with commas; it is kept as a tuple."""
     if isinstance(value, str):
         return tuple(item.strip() for item in value.split(",")) if value.strip() else ()
     return tuple(value) if isinstance(value, list) else value
 
 
-Addresses = Annotated[tuple[Annotated[str, AfterValidator(_address)], ...], BeforeValidator(_items)]
-Versions = Annotated[tuple[Literal["3.1", "3.1.1", "5.0"], ...], BeforeValidator(_items)]
+Addresses = Annotated[tuple[Annotated[str, AfterValidator(_address)], ...], BeforeValidator(items_of)]
+Versions = Annotated[tuple[Literal["3.1", "3.1.1", "5.0"], ...], BeforeValidator(items_of)]
 
 # When a change of an option is obeyed by a broker that runs: by everybody at once, by the connections that come from
 # then on (what a client was told when it connected holds as long as it stays), or not before the next start.
@@ -62,11 +62,12 @@ def option(
     unit: str = "",
     bounds: tuple[float | None, float | None] = (None, None),
     takes_effect: TakesEffect = "now",
+    form: str = "HOST:PORT or [IPV6]:PORT",
     **more: Any,
 ) -> Any:
-    """One row of the table; `more` goes to pydantic as it is."""
+    """One row of the table; `form` is what the items of a list look like, `more` goes to pydantic as it is."""
     low, high = bounds
-    extra: dict[str, Any] = {"unit": unit, "takes_effect": takes_effect}
+    extra: dict[str, Any] = {"unit": unit, "takes_effect": takes_effect, "form": form}
     return Field(default, description=sentence, ge=low, le=high, json_schema_extra=extra, **more)
 
 
@@ -80,9 +81,11 @@ class Option:
     sentence: str
     unit: str
     takes_effect: TakesEffect
+    form: str
     annotation: Any
     low: float | None
     high: float | None
+    fewest: int
     longest: int | None
 
     @property
@@ -109,8 +112,8 @@ class Option:
     def allowed(self) -> str:
         """What may be written, in words."""
         if self.is_list:
-            items = "of " + _quoted(self.choices, "and") if self.choices else "HOST:PORT or [IPV6]:PORT"
-            return f"a list of one or more {items}"
+            items = "of " + _quoted(self.choices, "and") if self.choices else self.form
+            return f"a list of {'one or more ' if self.fewest else ''}{items}"
         if self.choices:
             return _quoted(self.choices, "or")
         if self.annotation is bool:
@@ -145,7 +148,10 @@ def options_of(group: type[BaseModel]) -> dict[str, Option]:
     for name, field in group.model_fields.items():
         extra: Any = field.json_schema_extra
         limits = {
-            key: getattr(one, key) for one in field.metadata for key in ("ge", "le", "max_length") if hasattr(one, key)
+            key: getattr(one, key)
+            for one in field.metadata
+            for key in ("ge", "le", "min_length", "max_length")
+            if hasattr(one, key)
         }
         rows[name] = Option(
             name=name,
@@ -154,9 +160,11 @@ def options_of(group: type[BaseModel]) -> dict[str, Option]:
             sentence=field.description or "",
             unit=extra["unit"],
             takes_effect=extra["takes_effect"],
+            form=extra["form"],
             annotation=field.annotation,
             low=limits.get("ge"),
             high=limits.get("le"),
+            fewest=limits.get("min_length", 0),
             longest=limits.get("max_length"),
         )
     return rows

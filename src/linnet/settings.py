@@ -9,12 +9,13 @@ docs/configuration.md, `linnet config` and the messages come from this table: an
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationError
 
 from linnet.errors import SettingsError
-from linnet.options import TEXT, Addresses, Option, Versions, faults_in, host_and_port, option, options_of
+from linnet.loggers import LEVELS, NAMES, name_and_level
+from linnet.options import TEXT, Addresses, Option, Versions, faults_in, host_and_port, items_of, option, options_of
 from linnet.sources import in_arguments, in_environment, in_file
 
 __all__ = ["GROUPS", "OPTIONS", "Settings", "host_and_port", "load"]
@@ -243,6 +244,15 @@ class Limits(Group):
     max_routes: int = option(100_000, "Topics whose subscribers are remembered between messages.", "topics", COUNT)
 
 
+def _log_level(text: str) -> str:
+    name_and_level(text)
+    return text
+
+
+LogLevels = Annotated[tuple[Annotated[str, AfterValidator(_log_level)], ...], BeforeValidator(items_of)]
+ClientIds = Annotated[tuple[Annotated[str, Field(min_length=1, max_length=65535)], ...], BeforeValidator(items_of)]
+
+
 class Log(Group):
     """What is logged, and how it looks."""
 
@@ -250,6 +260,14 @@ class Log(Group):
         "info", "Least important messages that are logged."
     )
     log_format: Literal["text", "json"] = option("text", "Log lines for people (text) or for programs (json).")
+    log_levels: LogLevels = option(
+        (),
+        "Loggers that have a level of their own, such as `packets=debug`; packets has a line for each packet.",
+        form=f"LOGGER=LEVEL, with one of the loggers {', '.join(NAMES)}, and one of the levels {', '.join(LEVELS)}",
+    )
+    log_clients: ClientIds = option(
+        (), "Clients of whom everything is logged, each packet too, whatever the levels are.", form="client identifiers"
+    )
 
 
 class Settings(Network, Protocol, Session, Retained, Limits, Log):
