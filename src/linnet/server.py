@@ -20,6 +20,7 @@ from linnet.errors import LinnetError, ReasonCode
 from linnet.hooks.journal import Journal
 from linnet.local import LocalSubscription
 from linnet.net.listener import Listener
+from linnet.net.logs import Doorman, Logs
 from linnet.net.turn import Turn
 from linnet.options import host_and_port
 from linnet.reloading import Changes, compare, in_force
@@ -55,7 +56,9 @@ class Broker:
             settings = Settings(**{**settings.model_dump(), **overrides})
         self.settings = settings  # in force
         self.wanted = settings  # in force after the next start
-        self.core = BrokerCore(limits_of(settings), lambda: uuid.uuid4().hex, hooks, (Journal(), *observers))
+        self.logs = Logs()
+        watchers = (Doorman(self.logs), Journal(self.logs.watched), *observers)
+        self.core = BrokerCore(limits_of(settings), lambda: uuid.uuid4().hex, hooks, watchers)
         self.listeners: list[Listener] = []
         self.subscriptions: set[LocalSubscription] = set()  # the program's own that are open
         self.turn: Turn | None = None
@@ -70,6 +73,7 @@ class Broker:
             raise LinnetError(f"{self!r} runs already")
         self.settings = self.wanted
         turn = self.turn = Turn(self.core, asyncio.get_running_loop())
+        self.logs.start(turn, self.settings)
         self.core.start(turn.begin())
         try:
             for address in self.settings.listen:
@@ -101,6 +105,7 @@ class Broker:
         if self.turn is not turn:
             return  # stopped by somebody else at the same time
         turn.stop()
+        self.logs.stop()
         self.core.forget(now)
         self.listeners.clear()
         self.turn = None
@@ -155,6 +160,8 @@ class Broker:
         self.settings = in_force(self.settings, settings, changes)
         self.wanted = settings
         adopt(self.core, limits_of(self.settings))
+        if self.is_running:
+            self.logs.apply(self.settings)
         return changes
 
     async def publish(

@@ -62,6 +62,7 @@ class Stream:
         peer = Peer(peer_name(transport), self.listener)
         self.connection = ServerConnection(turn.core, self, peer, now)
         self.outbox = self.connection.outbox
+        turn.opened(self)
 
     def data_received(self, data: bytes) -> None:
         """asyncio: bytes came in. From here a message goes to the outboxes without a pause."""

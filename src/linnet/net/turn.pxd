@@ -12,6 +12,7 @@ cdef class Turn:
     cdef public bint is_scheduling
     cdef public object loop
     cdef public double now
+    cdef public object opened
     cdef public dict streams
     cdef public set tasks
     cdef public object timer

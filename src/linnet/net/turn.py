@@ -32,6 +32,7 @@ class Turn:
         "is_scheduling",
         "loop",
         "now",
+        "opened",
         "streams",
         "tasks",
         "timer",
@@ -49,6 +50,7 @@ class Turn:
             loop.at_turn_end(self.end)
         self.closing: list[Stream] = []  # to be closed after what they have to say is written
         self.streams: dict[Stream, None] = {}  # all open ones
+        self.opened: Callable[[Stream], None] = _nobody_asks  # is told of each new one, before it has read anything
         self.empty: asyncio.Future[None] | None = None  # whoever waits until there are none
         self.timer: asyncio.TimerHandle | None = None
         self.tasks: set[asyncio.Task[None]] = set()  # hooks that are waited for on nobody's connection
@@ -158,3 +160,7 @@ class Turn:
         self.core.deadlines.clear()
         if isinstance(self.loop, TurnLoop):
             self.loop.not_at_turn_end(self.end)
+
+
+def _nobody_asks(stream: "Stream") -> None:
+    """A stream is open, and nobody wants to know."""
