@@ -6,10 +6,13 @@ broker stops as it does at SIGTERM. Under `nohup` it stays.
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 from collections.abc import Callable
 from types import FrameType
+
+GONE = (errno.ENXIO, errno.EIO)  # anything else, such as too many open files, says nothing about the terminal
 
 
 class Hangups:
@@ -22,7 +25,7 @@ class Hangups:
         self.has_come = False  # and nobody was told
         self.had_terminal = False
         if hasattr(signal, "SIGHUP"):  # not everywhere
-            self.had_terminal = signal.getsignal(signal.SIGHUP) != signal.SIG_IGN and has_terminal()
+            self.had_terminal = signal.getsignal(signal.SIGHUP) != signal.SIG_IGN and terminal_fault() == 0
             signal.signal(signal.SIGHUP, self.come)
 
     def __repr__(self) -> str:
@@ -50,17 +53,17 @@ class Hangups:
 
     def lost_terminal(self) -> bool:
         """Whether the terminal is gone that this process was started in."""
-        return self.had_terminal and not has_terminal()
+        return self.had_terminal and terminal_fault() in GONE
 
 
 def nothing() -> None:
     """What a hangup has done when the process is about to end."""
 
 
-def has_terminal() -> bool:
-    """Whether this process has a controlling terminal."""
+def terminal_fault() -> int:
+    """Why the terminal of this process cannot be opened, as a number of `errno`; 0 if it can."""
     try:
         os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY))
-    except OSError:
-        return False
-    return True
+    except OSError as error:
+        return error.errno or errno.EIO
+    return 0
