@@ -138,9 +138,8 @@ class Journal(Observer):
         text = "%s reached by %r from %s: %s%s"
         write(limits, WARNING, "limit_reached", fields, text, limit, client_id, address, detail, more)
 
-    def dropped(self, session: Session, reason: str, count: int) -> None:
-        """Messages for a session were dropped: one line a second for each reason, with the others' count."""
-        client_id = session.client_id
+    def dropped(self, client_id: str, reason: str, count: int) -> None:
+        """Messages for a client were dropped: one line a second for each reason, with the others' count."""
         if not hears(drops, WARNING, client_id, self.watched) or not self.drops.admits(reason, count):
             return
         left_out, more = self.drops.take(reason)
