@@ -348,3 +348,13 @@ async def test_a_hook_that_fails_at_a_will_is_told_with_its_traceback(
     assert record.getMessage() == "a hook failed at the will of 'bob'"
     assert fields_of(record) == {"event": "hook_failed", "client_id": "bob"}
     assert record.exc_info is not None and isinstance(record.exc_info[1], RuntimeError)
+
+
+async def test_debug_for_everything_is_debug_for_packets_too(
+    make_broker: MakeBroker, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "linnet")
+    broker = await make_broker()
+    async with Peer(broker, "bob") as bob:
+        await bob.ping()
+    assert "in 'bob' PINGREQ" in [record.getMessage() for record in caplog.records]
