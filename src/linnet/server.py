@@ -56,9 +56,10 @@ class Broker:
             settings = Settings(**{**settings.model_dump(), **overrides})
         self.settings = settings  # in force
         self.wanted = settings  # in force after the next start
-        self.logs = Logs()
-        watchers = (Doorman(self.logs), Journal(self.logs.watched), *observers)
+        logs = Logs()
+        watchers = (Doorman(logs), Journal(logs.watched), *observers)
         self.core = BrokerCore(limits_of(settings), lambda: uuid.uuid4().hex, hooks, watchers)
+        self.logs = logs
         self.listeners: list[Listener] = []
         self.subscriptions: set[LocalSubscription] = set()  # the program's own that are open
         self.turn: Turn | None = None
