@@ -1,14 +1,14 @@
 /* mqload: an independent MQTT 3.1.1 and 5.0 load generator, one epoll loop, no library.
  *
  *   mqload -p PORT -s SCENARIO [-P pubs] [-S subs] [-n messages] [-b bytes]
- *          [-q qos] [-w window] [-r rate] [-V 4|5]
+ *          [-q qos] [-w window] [-r rate] [-V 4|5] [-F first]
  *
  * scenarios
  *   pairs   publisher i -> topic l/i -> subscriber i
  *   fanin   all publishers -> one subscriber on l/#
  *   fanout  one publisher -> all subscribers on l/x
- *   idle    open S connections with a subscription each (64 at a time), print the
- *           seconds it took, hold them until stdin closes
+ *   idle    open S connections with a subscription each, print the seconds it took, hold
+ *           them until stdin closes (64 at a time, as in fanout where S is above 512)
  *   wild    pairs, but each subscriber also holds 20 wildcard filters that miss
  * -w: for QoS 0 the number of messages in the air per publisher (counted at the
  *     subscribers), for QoS 1/2 unacknowledged messages per publisher.
@@ -16,6 +16,8 @@
  *     measured from the planned send time (no coordinated omission).
  * -V: protocol level of publishers and subscribers: 4 (MQTT 3.1.1) or 5 (MQTT 5.0,
  *     every packet with its property length; the broker's Receive Maximum bounds -w).
+ * -F: the number of the first subscriber, so that two loads on one broker do not take
+ *     each other's client identifiers and topics.
  * prints one JSON line.
  */
 #define _GNU_SOURCE
@@ -44,7 +46,7 @@ typedef struct {
   long sent, acked;
 } conn;
 
-static int port = 1883, pubs = 1, subs = 1, bytes = 64, qos = 0, level = 4;
+static int port = 1883, pubs = 1, subs = 1, bytes = 64, qos = 0, level = 4, first = 0;
 static long n = 100000, window = 1000;
 static double rate = 0;
 static const char *scn = "pairs";
@@ -389,7 +391,7 @@ static int cmp(const void *a, const void *b) {
 
 int main(int ac, char **av) {
   int o;
-  while ((o = getopt(ac, av, "p:s:P:S:n:b:q:w:r:V:")) > 0) switch (o) {
+  while ((o = getopt(ac, av, "p:s:P:S:n:b:q:w:r:V:F:")) > 0) switch (o) {
     case 'p': port = atoi(optarg); break;
     case 's': scn = optarg; break;
     case 'P': pubs = atoi(optarg); break;
@@ -400,6 +402,7 @@ int main(int ac, char **av) {
     case 'w': window = atol(optarg); break;
     case 'r': rate = atof(optarg); break;
     case 'V': level = atoi(optarg); break;
+    case 'F': first = atoi(optarg); break;
     default: return 2;
     }
   if (level != 4 && level != 5) {
@@ -416,17 +419,18 @@ int main(int ac, char **av) {
   if (fanin) subs = 1;
   if (fanout) pubs = 1;
   if (!idle && !fanin && !fanout) subs = pubs;
+  int paced = idle || subs > 512;
   nc = pubs + subs;
   C = calloc(nc, sizeof *C);
   ep = epoll_create1(0);
   double t0 = now();
   double dl = now() + 120;
   for (int i = 0; i < subs; i++) {
-    C[i].idx = i;
+    C[i].idx = first + i;
     C[i].sub = 1;
     do_connect(&C[i]);
     /* at most 64 under way, so that the broker's backlog is not what is measured */
-    while (idle && i - ready >= 64) {
+    while (paced && i - ready >= 64) {
       poll_once(100);
       if (now() > dl) die("connections not accepted");
     }
