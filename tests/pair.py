@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from linnet.core.backlog import Backlog
 from linnet.core.broker import BrokerCore
 from linnet.core.outbox import Outbox
 from linnet.core.ports import Hooks, Observer, Peer
@@ -67,6 +68,7 @@ class Line:
         self.sent = bytearray()  # on its way to the client
         self.is_blocked = False  # as if the socket's buffer were full
         self.has_finished = False
+        self.is_paused = False  # the broker does not read
         self.question: Callable[[Any, float], None] | None = None  # who waits for a hook's answer
 
     def write(self) -> None:
@@ -75,6 +77,15 @@ class Line:
 
     def finish(self) -> None:
         self.has_finished = True
+
+    def unsent(self) -> int:
+        return 0
+
+    def pause(self) -> None:
+        self.is_paused = True
+
+    def resume(self) -> None:
+        self.is_paused = False
 
     def wait(self, verdict: object, then: Callable[[Any, float], None]) -> None:
         self.question = then
@@ -120,7 +131,7 @@ class World:
     def turn(self) -> bool:
         """What the event loop does at the end of a turn; whether it did anything."""
         marked = [outbox for outbox in self.core.marked if outbox.pieces]
-        more = bool(self.core.replaying) and self.core.turn_ended(self.now)
+        more = len(self.core.chores) > 0 and self.core.chores.run(self.now)
         for outbox in self.core.marked:
             outbox.stream.write()
         self.core.marked.clear()
@@ -152,7 +163,7 @@ class Client:
         self.world = world
         self.client_id = client_id
         self.version: Version = V5
-        self.sender = Sender(UNLIMITED, UNLIMITED)
+        self.sender = Sender(Backlog(UNLIMITED, UNLIMITED))
         self.receiver = Receiver(65535)
         self.receive_maximum = 65535
         self.connack: Connack | None = None
@@ -346,7 +357,7 @@ class Client:
         if connack.reason_code:
             return
         if not connack.session_present:
-            self.sender = Sender(UNLIMITED, UNLIMITED)
+            self.sender = Sender(Backlog(UNLIMITED, UNLIMITED))
             self.receiver = Receiver(65535)
         self.outbox.has_properties = self.version.has_properties
         self.sender.attach(self.outbox, connack.properties.receive_maximum or 65535, self.world.now)

@@ -71,13 +71,17 @@ class LinnetError(Exception):
 
 
 class ProtocolError(LinnetError):
-    """Something the protocol forbids: a reason code, what was wrong, and the clause that says so."""
+    """Something the protocol forbids: a reason code, what was wrong, and the clause that says so.
 
-    def __init__(self, reason_code: int, detail: str, clause: str = "") -> None:
-        super().__init__(reason_code, detail, clause)
+    Where the settings forbid it, `limit` is the name of the one that was reached.
+    """
+
+    def __init__(self, reason_code: int, detail: str, clause: str = "", limit: str = "") -> None:
+        super().__init__(reason_code, detail, clause, limit)
         self.reason_code = reason_code
         self.detail = detail
         self.clause = clause
+        self.limit = limit
         # The wire.Version of a broken CONNECT, so that it can be refused in that version. Its type cannot be
         # named here: wire lies above this room.
         self.version: Any = None

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Self
 
+from linnet.core.backlog import Backlog
 from linnet.core.broker import BrokerCore
 from linnet.core.receiver import Receiver
 from linnet.core.replay import Replay
@@ -29,7 +30,7 @@ class LocalSession(Session):
     __slots__ = ("receive",)
 
     def __init__(self, client_id: str, receive: Callable[[Message], bool]) -> None:
-        super().__init__(client_id, Sender(0, 0), Receiver(0))
+        super().__init__(client_id, Sender(Backlog(0, 0)), Receiver(0))
         self.online = True
         self.receive = receive
 

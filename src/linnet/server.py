@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Self
 from linnet.core.adopting import adopt
 from linnet.core.broker import BrokerCore
 from linnet.core.limits import Limits
+from linnet.core.overview import Overview
 from linnet.core.ports import Hooks, Observer
 from linnet.core.server_connection import ServerConnection
 from linnet.core.session import Session
@@ -21,6 +22,7 @@ from linnet.hooks.journal import Journal
 from linnet.local import LocalSubscription
 from linnet.net.listener import Listener
 from linnet.net.logs import Doorman, Logs
+from linnet.net.pressure import Pressure
 from linnet.net.turn import Turn
 from linnet.options import host_and_port
 from linnet.reloading import Changes, compare, in_force
@@ -63,6 +65,7 @@ class Broker:
         self.listeners: list[Listener] = []
         self.subscriptions: set[LocalSubscription] = set()  # the program's own that are open
         self.turn: Turn | None = None
+        self.pressure: Pressure | None = None
 
     def __repr__(self) -> str:
         where = ", ".join(listener.address for listener in self.listeners) or "stopped"
@@ -73,9 +76,11 @@ class Broker:
         if self.turn is not None:
             raise LinnetError(f"{self!r} runs already")
         self.settings = self.wanted
-        turn = self.turn = Turn(self.core, asyncio.get_running_loop())
+        turn = self.turn = Turn(self.core, asyncio.get_running_loop(), self.settings)
         self.logs.start(turn, self.settings)
         self.core.start(turn.begin())
+        self.pressure = Pressure(turn)
+        self.pressure.start(turn.begin())
         try:
             for address in self.settings.listen:
                 host, port = host_and_port(address)
@@ -109,7 +114,7 @@ class Broker:
         self.logs.stop()
         self.core.forget(now)
         self.listeners.clear()
-        self.turn = None
+        self.turn = self.pressure = None
         RUNNING.discard(self)
 
     async def __aenter__(self) -> Self:
@@ -144,6 +149,12 @@ class Broker:
         """Every open connection."""
         return [connection for connection in self.core.connections if isinstance(connection, ServerConnection)]
 
+    @property
+    def statistics(self) -> Overview:
+        """What the broker has counted and what there is of everything, at this moment."""
+        turn = self.turn
+        return Overview(self.core, turn.begin() if turn is not None else self.core.started_at)
+
     def running(self) -> Turn:
         """The turns of a broker that runs."""
         if self.turn is None:
@@ -161,7 +172,8 @@ class Broker:
         self.settings = in_force(self.settings, settings, changes)
         self.wanted = settings
         adopt(self.core, limits_of(self.settings))
-        if self.is_running:
+        if self.turn is not None:
+            self.turn.settings = self.settings
             self.logs.apply(self.settings)
         return changes
 

@@ -148,7 +148,7 @@ async def test_a_full_queue_drops_the_newest_and_counts_them(
         async with Peer(broker, "ann") as ann:
             for number in range(5):
                 await ann.publish("a", b"%d" % number, qos=1)
-        assert broker.sessions["bob"].sender.dropped_full == dropped
+        assert broker.sessions["bob"].sender.statistics.dropped_queue_full == dropped
         async with durable(broker, version, manual=False) as again:
             assert [(await again.receive()).payload for _ in range(3)] == [b"0", b"1", b"2"]
             await again.nothing()

@@ -57,7 +57,7 @@ def test_max_queued_messages() -> None:
     bob.cut()
     for number in range(5):
         world.publish("t", b"%d" % number, 1)
-    assert world.sessions["bob"].sender.dropped_full == 2
+    assert world.sessions["bob"].sender.statistics.dropped_queue_full == 2
     bob.connect(clean_start=False, expiry=FOR_EVER)
     world.settle()
     assert bob.payloads == [b"0", b"1", b"2"]
@@ -83,7 +83,7 @@ def test_max_queued_messages_counts_those_that_wait_for_the_window_too() -> None
     bob.subscribe("t", 1)
     for number in range(10):
         world.publish("t", b"%d" % number, 1)
-    assert bob.session.sender.dropped_full == 5
+    assert bob.session.sender.statistics.dropped_queue_full == 5
 
 
 def test_max_queued_bytes() -> None:
@@ -95,8 +95,8 @@ def test_max_queued_bytes() -> None:
         world.publish("t", b"x" * 300, 1)
     sender = world.sessions["bob"].sender
     assert sender.waiting is not None
-    assert (len(sender.waiting), sender.dropped_full) == (3, 7)
-    assert sender.queued_bytes <= 1000
+    assert (len(sender.waiting), sender.statistics.dropped_queue_full) == (3, 7)
+    assert sender.backlog.bytes <= 1000
 
 
 def test_max_inflight() -> None:
@@ -122,13 +122,13 @@ def test_max_output_bytes_drops_qos_0_for_who_does_not_read_and_for_nobody_else(
     assert bob.connection is not None
     outbox = bob.connection.outbox
     assert 1000 < outbox.size < 1200
-    assert outbox.dropped_full + outbox.messages == 20
+    assert outbox.statistics.dropped_output_full + outbox.statistics.messages_sent == 20
     world.publish("t", b"important", 1)
     bob.line.is_blocked = False
     world.settle()
     assert len(reader.got) == 21
     assert bob.payloads[-1] == b"important"
-    assert len(bob.got) == 21 - outbox.dropped_full
+    assert len(bob.got) == 21 - outbox.statistics.dropped_output_full
 
 
 def test_max_retained() -> None:
@@ -441,7 +441,7 @@ def test_queue_qos0() -> None:
         bob.subscribe("t")
         bob.cut()
         world.publish("t", b"x")
-        assert world.sessions["bob"].dropped_offline == dropped
+        assert world.sessions["bob"].statistics.dropped_offline == dropped
         bob.connect(clean_start=False, expiry=FOR_EVER)
         world.settle()
         assert bob.payloads == got

@@ -147,7 +147,7 @@ def test_a_packet_above_the_peer_s_maximum_is_not_sent_and_counted() -> None:
             box = outbox()
             box.maximum_packet = len(packet) + more + spare
             assert put(box, Message("a", b"x" * 100), qos, retain) is is_sent
-            assert (box.dropped_large, box.messages) == (int(not is_sent), int(is_sent))
+            assert (box.statistics.dropped_too_large, box.statistics.messages_sent) == (int(not is_sent), int(is_sent))
             assert bool(box.pieces) is is_sent
 
 
@@ -159,7 +159,7 @@ def test_a_packet_of_one_s_own_form_is_measured_too() -> None:
         )
         message = Message("a", b"x" * 100, properties=Properties(message_expiry_interval=1))
         assert put(box, message) is is_sent
-        assert box.dropped_large == int(not is_sent)
+        assert box.statistics.dropped_too_large == int(not is_sent)
 
 
 def test_an_alias_of_a_packet_that_was_too_large_is_not_used() -> None:
@@ -177,7 +177,7 @@ def test_above_the_limit_qos_0_is_dropped_and_counted_and_the_others_are_not() -
     box.put(b"x" * 11)
     assert not put(box, Message("a"))
     assert put(box, Message("a"), 1)
-    assert (box.dropped_full, box.messages) == (1, 1)
+    assert (box.statistics.dropped_output_full, box.statistics.messages_sent) == (1, 1)
 
 
 def test_above_the_limit_it_is_written_first_if_the_peer_takes_it() -> None:
@@ -188,7 +188,7 @@ def test_above_the_limit_it_is_written_first_if_the_peer_takes_it() -> None:
     assert socket.written == b"x" * 11
     box.put(b"y" * 11)
     assert not put(box, Message("a"))
-    assert box.dropped_full == 1
+    assert box.statistics.dropped_output_full == 1
 
 
 def test_above_the_hard_limit_it_is_marked_again_so_that_somebody_looks() -> None:

@@ -41,17 +41,17 @@ def test_suback_comes_before_the_first_of_them() -> None:
 def test_a_turn_sends_a_slice_and_the_next_turn_goes_on() -> None:
     world = full(10, retained_slice=4)
     bob = world.client("bob")
-    world.core.turn_ended(world.now)
+    world.core.chores.run(world.now)
     bob.send(b"\x82\x09\x00\x01\x00\x00\x03r/+\x00")
     bob.move(to_client=0)
     seen = []
     for _ in range(4):
         assert bob.connection is not None
-        seen.append(bob.connection.outbox.messages)
+        seen.append(bob.connection.outbox.statistics.messages_sent)
         world.turn()
     assert seen[-1] == 10
     assert all(later - earlier <= 4 for earlier, later in pairwise(seen))
-    assert not world.core.replaying
+    assert not world.core.chores.replaying
 
 
 def test_no_more_is_sent_than_the_receiver_has_room_for() -> None:
@@ -82,7 +82,7 @@ def test_a_receiver_that_does_not_read_gets_no_more_than_half_its_output_limit_i
     bob.line.is_blocked = False
     world.settle()
     assert len(bob.got) == 50
-    assert bob.connection.outbox.dropped_full == 0
+    assert bob.connection.outbox.statistics.dropped_output_full == 0
 
 
 def test_what_is_sent_is_what_the_topic_holds_when_its_turn_comes() -> None:
@@ -131,7 +131,7 @@ def test_it_stops_when_the_subscription_goes() -> None:
     bob.acknowledge()
     world.settle()
     assert len(bob.got) == 1
-    assert not world.core.replaying
+    assert not world.core.chores.replaying
 
 
 def test_it_begins_anew_when_the_subscription_is_replaced() -> None:
@@ -165,7 +165,7 @@ def test_a_session_that_ends_takes_its_replay_with_it() -> None:
     bob.acknowledges = False
     bob.subscribe("r/+", 1)
     bob.cut()
-    assert not world.core.replaying
+    assert not world.core.chores.replaying
 
 
 @pytest.mark.parametrize(("handling", "first", "again"), [(0, 1, 1), (1, 1, 0), (2, 0, 0)])
@@ -225,4 +225,4 @@ def test_all_who_wait_for_a_message_hold_the_same_one(online: bool) -> None:
     for payload in (b"first", b"x" * 10_000):
         world.publish("t", payload, 1)
     queues = [world.sessions[client.client_id].sender.waiting for client in clients]
-    assert len({id(queue[-1].message) for queue in queues if queue}) == 1 and all(queues)
+    assert len({id(list(queue)[-1].message) for queue in queues if queue}) == 1 and all(queues)

@@ -130,27 +130,27 @@ def test_sixty_thousand_levels_overflow_nothing() -> None:
 def test_one_more_than_the_limit_is_refused_and_counted_but_a_topic_that_is_there_is_replaced() -> None:
     store = retained(max_count=2)
     for topic in ("a", "b"):
-        assert store.admits(message(topic))
+        assert not store.limit_reached(message(topic))
         store.keep(message(topic))
-    assert not store.admits(message("c"))
+    assert store.limit_reached(message("c"))
     assert store.refused == 1
-    assert store.admits(message("a", b"new"))
-    assert store.admits(message("c", b""))  # it would only delete
+    assert not store.limit_reached(message("a", b"new"))
+    assert not store.limit_reached(message("c", b""))  # it would only delete
 
 
 def test_more_bytes_than_the_limit_are_refused_unless_they_become_fewer() -> None:
     store = retained(max_bytes=10)
     store.keep(message("a", b"123456789"))
-    assert not store.admits(message("b", b""[:0] + b"1"))
-    assert not store.admits(message("a", b"1234567890"))
-    assert store.admits(message("a", b"12345678"))
+    assert store.limit_reached(message("b", b""[:0] + b"1"))
+    assert store.limit_reached(message("a", b"1234567890"))
+    assert not store.limit_reached(message("a", b"12345678"))
     assert store.refused == 2
 
 
 def test_a_payload_above_the_limit_is_refused() -> None:
     store = retained(max_payload=3)
-    assert store.admits(message("a", b"123"))
-    assert not store.admits(message("a", b"1234"))
+    assert not store.limit_reached(message("a", b"123"))
+    assert store.limit_reached(message("a", b"1234"))
 
 
 def test_an_expired_message_is_not_found_and_gone() -> None:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from linnet.core.backlog import Backlog
 from linnet.core.outbox import Outbox
 from linnet.core.sender import Delivery, Sender
 from linnet.core.shared import SharedGroup
@@ -49,7 +50,7 @@ def send(sender: Sender, payload: bytes, qos: int = 1, expiry: int | None = None
 
 
 def ready(window: int = 10, max_messages: int = 100, max_bytes: int = 1 << 20) -> tuple[Sender, Outbox]:
-    sender, box = Sender(max_messages, max_bytes), outbox()
+    sender, box = Sender(Backlog(max_messages, max_bytes)), outbox()
     sender.attach(box, window, NOW)
     return sender, box
 
@@ -69,7 +70,7 @@ class Sending(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.sender = Sender(1000, 1 << 20)
+        self.sender = Sender(Backlog(1000, 1 << 20))
         self.box: Outbox | None = None
         self.window = 0
         self.unsent: deque[Sent] = deque()
@@ -169,7 +170,7 @@ class Sending(RuleBasedStateMachine):
     def the_sender_holds_what_the_model_holds(self) -> None:
         assert list(self.sender.in_flight) == [one.packet_id for one in self.flying]
         assert len(self.sender.waiting or ()) == len(self.unsent)
-        assert self.sender.queued_bytes == sum(1 + len(b"%d" % one.number) for one in self.unsent)
+        assert self.sender.backlog.bytes == sum(1 + len(b"%d" % one.number) for one in self.unsent)
         assert self.sender.quota <= self.sender.window
 
     def teardown(self) -> None:
@@ -247,30 +248,30 @@ def test_a_puback_after_pubrel_is_a_protocol_error() -> None:
 
 
 def test_a_full_queue_drops_the_new_message_and_counts_it() -> None:
-    sender = Sender(2, 1 << 20)
+    sender = Sender(Backlog(2, 1 << 20))
     assert [send(sender, b"%d" % number) for number in range(4)] == [True, True, False, False]
-    assert sender.dropped_full == 2
+    assert sender.statistics.dropped_queue_full == 2
     box = outbox()
     sender.attach(box, 10, NOW)
     assert [packet.payload for packet in said(box)] == [b"0", b"1"]
 
 
 def test_a_queue_of_too_many_bytes_drops_the_new_message_and_counts_it() -> None:
-    sender = Sender(1000, 25)
+    sender = Sender(Backlog(1000, 25))
     assert send(sender, b"x" * 20)
     assert not send(sender, b"y" * 20)
     assert send(sender, b"zzz")  # topic and payload fit just so
-    assert (sender.dropped_full, sender.queued_bytes) == (1, 25)
+    assert (sender.statistics.dropped_queue_full, sender.backlog.bytes) == (1, 25)
 
 
 def test_an_expired_message_leaves_the_queue_without_an_identifier() -> None:
-    sender = Sender(10, 1000)
+    sender = Sender(Backlog(10, 1000))
     send(sender, b"old", expiry=5)
     send(sender, b"new")
     box = outbox()
     sender.attach(box, 1, 6.0)
     assert [(packet.payload, packet.packet_id) for packet in said(box)] == [(b"new", 1)]
-    assert (sender.dropped_expired, sender.queued_bytes, sender.quota) == (1, 0, 0)
+    assert (sender.statistics.dropped_expired, sender.backlog.bytes, sender.quota) == (1, 0, 0)
 
 
 def test_what_was_sent_once_expires_no_more() -> None:
@@ -285,13 +286,13 @@ def test_what_was_sent_once_expires_no_more() -> None:
 
 
 def test_a_message_too_large_for_the_receiver_takes_no_identifier_and_no_quota() -> None:
-    sender, box = Sender(10, 1 << 20), outbox(maximum_packet=50)
+    sender, box = Sender(Backlog(10, 1 << 20)), outbox(maximum_packet=50)
     sender.attach(box, 2, NOW)
     assert not send(sender, b"x" * 100)
     send(sender, b"small")
     (packet,) = said(box)
     assert (packet.payload, packet.packet_id, sender.quota) == (b"small", 1, 1)
-    assert box.dropped_large == 1
+    assert box.statistics.dropped_too_large == 1
 
 
 def test_a_message_in_flight_that_has_become_too_large_is_given_up() -> None:
@@ -308,7 +309,7 @@ def test_a_message_in_flight_that_has_become_too_large_is_given_up() -> None:
 
 def test_a_client_that_never_completes_cannot_pile_up_what_is_in_flight() -> None:
     """Say PUBREC to all, PUBCOMP to none, and come again: without a bound all 65,535 identifiers would be taken."""
-    sender = Sender(1000, 1 << 20)
+    sender = Sender(Backlog(1000, 1 << 20))
     for number in range(100):
         send(sender, b"%d" % number, 2)
     for _ in range(5):
@@ -343,7 +344,7 @@ def test_with_no_more_quota_after_a_reconnect_the_rest_waits_its_turn() -> None:
 
 
 def test_a_message_of_qos_0_kept_for_later_goes_in_its_order() -> None:
-    sender = Sender(10, 1000)
+    sender = Sender(Backlog(10, 1000))
     send(sender, b"1")
     assert sender.keep(Message("t", b"0"), 0, False, b"", PLAIN)
     send(sender, b"2")
@@ -369,7 +370,7 @@ def test_withdrawing_takes_back_what_another_receiver_may_still_get() -> None:
     taken = [delivery.message.payload for delivery in sender.withdraw(group) if delivery.message]
     assert taken == [b"1", b"3"]
     assert [delivery.qos for delivery in sender.in_flight.values()] == [2]
-    assert sender.queued_bytes == 2
+    assert sender.backlog.bytes == 2
 
 
 def test_withdrawing_gives_the_quota_back_once_the_receiver_acknowledges() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from hypothesis import given
 from hypothesis import strategies as st
 
+from linnet.core.backlog import Backlog
 from linnet.core.receiver import Receiver
 from linnet.core.sender import Sender
 from linnet.core.session import Session
@@ -29,7 +30,7 @@ changes = st.lists(st.tuples(st.booleans(), filters), max_size=30)
 
 
 def session(client_id: str = "bob") -> Session:
-    return Session(client_id, Sender(0, 0), Receiver(0))
+    return Session(client_id, Sender(Backlog(0, 0)), Receiver(0))
 
 
 def subscription(name: str, to: Session | None = None, identifier: int = 0, **options: int) -> Subscription:

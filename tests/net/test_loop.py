@@ -116,7 +116,7 @@ class Crowd:
     """Clients of one broker's core on a loop, each at the other end of a socket pair."""
 
     def __init__(self, count: int) -> None:
-        self.turn = Turn(BrokerCore(limits_of(Settings()), lambda: "new"), asyncio.get_running_loop())
+        self.turn = Turn(BrokerCore(limits_of(Settings()), lambda: "new"), asyncio.get_running_loop(), Settings())
         self.peers: list[socket.socket] = []
         self.streams: list[Stream] = []
         for _ in range(count):

@@ -108,7 +108,7 @@ async def test_qos_0_beyond_the_soft_limit_is_dropped_and_nobody_is_cut() -> Non
             ann.data_received(publish(b"x" * 100))
             await turns()
         assert not line.is_aborted
-        assert slow.outbox is not None and 80 < slow.outbox.dropped_full < 100
+        assert slow.outbox is not None and 80 < slow.outbox.statistics.dropped_output_full < 100
 
 
 async def test_within_one_turn_a_reader_loses_nothing_to_the_soft_limit() -> None:

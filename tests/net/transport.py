@@ -24,6 +24,10 @@ class Transport:
         self.is_closed = False
         self.is_aborted = False
         self.said_eof = False
+        self.unsent = 0  # bytes that the test says are still in it
+
+    def get_write_buffer_size(self) -> int:
+        return self.unsent
 
     def get_extra_info(self, name: str) -> object:
         return self.peer if name == "peername" else None
@@ -61,8 +65,9 @@ class Place:
     """A broker's core on the running loop, with streams whose transports are the test's."""
 
     def __init__(self, hooks: Hooks | None = None, observers: tuple[Observer, ...] = (), **settings: Any) -> None:
-        self.core = BrokerCore(limits_of(Settings(**settings)), lambda: "new", hooks, observers)
-        self.turn = Turn(self.core, asyncio.get_running_loop())
+        chosen = Settings(**settings)
+        self.core = BrokerCore(limits_of(chosen), lambda: "new", hooks, observers)
+        self.turn = Turn(self.core, asyncio.get_running_loop(), chosen)
 
     def stream(self, peer: object = ("192.0.2.7", 1234)) -> tuple[Stream, Transport]:
         stream, transport = Stream(self.turn, "here:1883"), Transport(peer)

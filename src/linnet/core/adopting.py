@@ -15,15 +15,22 @@ if TYPE_CHECKING:
     from linnet.core.broker import BrokerCore
     from linnet.core.limits import Limits
     from linnet.core.router import Router
-    from linnet.core.session import Session
 
 
 def adopt(core: BrokerCore, limits: Limits) -> None:
     """Let everything in a broker obey these limits from now on."""
     core.limits = limits
+    backlog = core.backlog
+    backlog.max_queued_messages = limits.max_queued_messages
+    backlog.max_queued_bytes = limits.max_queued_bytes
+    backlog.max_store_bytes = limits.max_store_bytes
+    backlog.set_policies(limits.queue_policy, limits.queue_policies)
+    core.router.budget = limits.delivery_budget
     renew_router(core.router, limits)
     for session in core.sessions.values():
-        renew_session(session, limits)
+        session.queue_qos0 = limits.queue_qos0
+        for subscription in session.subscriptions.values():
+            subscription.policy = backlog.policy_for(subscription.filter.topics)
     for connection in core.connections:
         connection.obey(limits)
 
@@ -38,10 +45,3 @@ def renew_router(router: Router, limits: Limits) -> None:
     retained.max_count = limits.max_retained
     retained.max_bytes = limits.max_retained_bytes
     retained.max_payload = limits.max_retained_payload
-
-
-def renew_session(session: Session, limits: Limits) -> None:
-    """What waits for a client."""
-    session.queue_qos0 = limits.queue_qos0
-    session.sender.max_messages = limits.max_queued_messages
-    session.sender.max_bytes = limits.max_queued_bytes

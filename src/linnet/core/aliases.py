@@ -22,7 +22,10 @@ class IncomingAliases:
         """
         if not 0 < alias <= self.maximum:
             raise ProtocolError(
-                ReasonCode.TOPIC_ALIAS_INVALID, f"topic alias {alias}, {self.maximum} agreed", "MQTT-3.3.2-9"
+                ReasonCode.TOPIC_ALIAS_INVALID,
+                f"topic alias {alias}, {self.maximum} agreed",
+                "MQTT-3.3.2-9",
+                limit="topic_alias_maximum",
             )
         if topic_name:
             self.topics[alias] = topic_name

@@ -6,19 +6,23 @@ socket, asks no clock and logs nothing: every entry is given the time `now`, in 
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Awaitable, Callable
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any
 
+from linnet.core.admission import Admission
+from linnet.core.backlog import Backlog
+from linnet.core.chores import Chores
 from linnet.core.deadlines import Deadlines
+from linnet.core.fanout import Fanout, Finish
+from linnet.core.ledger import Ledger
 from linnet.core.limits import Limits
 from linnet.core.outbox import Outbox
 from linnet.core.ports import Cluster, Hooks, Observer, Store, is_overridden
 from linnet.core.receiver import Receiver
 from linnet.core.replay import Replay
 from linnet.core.retained import Retained
-from linnet.core.router import Router
+from linnet.core.router import Route, Router
 from linnet.core.sender import Sender
 from linnet.core.session import Session
 from linnet.core.subscriptions import Subscription
@@ -32,6 +36,7 @@ if TYPE_CHECKING:
     from linnet.core.server_connection import ServerConnection
 
 SWEEP_INTERVAL = 30.0  # seconds between looks for expired retained messages
+SECOND = 1.0
 SEND_AT_SUBSCRIBE = 0
 SEND_IF_NEW = 1
 
@@ -40,20 +45,24 @@ class BrokerCore:
     """Everything that a broker is, but for the sockets."""
 
     __slots__ = (
+        "admission",
+        "backlog",
+        "chores",
         "cluster",
         "connections",
         "deadlines",
         "hooks",
         "in_background",
+        "ledger",
         "limits",
         "marked",
         "moved_to",
         "new_client_id",
         "observers",
         "publish_hook",
-        "replaying",
         "router",
         "sessions",
+        "started_at",
         "store",
         "wills",
     )
@@ -76,13 +85,19 @@ class BrokerCore:
         self.publish_hook = self.hooks.publishing if is_overridden(self.hooks, Hooks, "publishing") else None
         rules = TopicRules(limits.max_topic_bytes, limits.max_topic_levels, limits.refuse_control_characters)
         retained = Retained(limits.max_retained, limits.max_retained_bytes, limits.max_retained_payload)
-        self.router = Router(rules, retained, limits.max_routes, limits.overlap == "merge")
+        self.router = Router(rules, retained, limits.max_routes, limits.overlap == "merge", limits.delivery_budget)
+        self.ledger = Ledger(self.observers)
+        self.backlog = Backlog(limits.max_queued_messages, limits.max_queued_bytes, limits.max_store_bytes)
+        self.backlog.reached = self.ledger.limits
+        self.backlog.set_policies(limits.queue_policy, limits.queue_policies)
+        self.admission = Admission(self)
+        self.chores = Chores(self)
+        self.started_at = 0.0
         self.sessions: dict[str, Session] = {}
         self.connections: dict[ServerConnection, None] = {}
         self.deadlines = Deadlines()
         self.wills = Wills(self.deadlines, self.publish_will)
         self.marked: list[Outbox] = []  # outboxes with something to write in this turn
-        self.replaying: dict[Session, None] = {}  # sessions with retained messages still to be sent
         self.in_background: Callable[[Awaitable[Any], Callable[[Any, float], None]], None] = _no_background
         self.moved_to: tuple[ReasonCode, str] | None = None  # where clients are told to go instead
 
@@ -91,19 +106,47 @@ class BrokerCore:
 
     def start(self, now: float) -> None:
         """Begin what has to be done again and again."""
+        self.started_at = now
         self.deadlines.at(now + SWEEP_INTERVAL, self.sweep)
+        self.deadlines.at(now + SECOND, self.look_round)
 
     def sweep(self, now: float) -> None:
-        """Drop retained messages that expired without being asked for."""
+        """Forget what nobody would ask for again."""
         self.router.retained.sweep(now)
+        self.admission.sweep(now)
         self.deadlines.at(now + SWEEP_INTERVAL, self.sweep)
 
-    def publish(self, message: Message, now: float) -> int:
-        """Publish a message that does not come from a connection; to how many it went."""
+    def look_round(self, now: float) -> None:
+        """Each second: tell what was dropped, and part with who holds others up."""
+        self.deadlines.at(now + SECOND, self.look_round)
+        self.ledger.report()
+        self.chores.look_at_holders(now)
+
+    def reached(self, limit: str, connection: ServerConnection, detail: str) -> None:
+        """A client reached a limit; `limit` is the name of the setting."""
+        self.ledger.reached(limit, connection.session.client_id, connection.peer.address, detail)
+
+    def publish(self, message: Message, now: float, finish: Finish | None = None) -> int:
+        """Publish a message that does not come from a connection; to how many it goes.
+
+        Where those are very many they get it in slices: then `finish` is called when the last one has it.
+        """
         route = self.router.find(message.topic_name)
         if message.retain:
             self.keep(message)
-        return self.router.publish(message, route, now)
+        if not route.is_wide:
+            return self.router.publish(message, route, now)
+        self.chores.fanouts.append(Fanout(message, route, self.backlog, finish or _nobody_waits))
+        return len(route.targets) + len(route.groups)
+
+    def fan_out(self, message: Message, route: Route, connection: ServerConnection, finish: Finish) -> None:
+        """Hand a client's message on in slices; meanwhile the client is not read."""
+        connection.pause()
+        self.chores.fanouts.append(Fanout(message, route, self.backlog, finish))
+
+    def resume(self, connection: ServerConnection) -> None:
+        """Let a connection go on at the end of this turn."""
+        self.chores.resumed.append(connection)
 
     def publish_will(self, session: Session, will: Message, now: float) -> None:
         """Publish a client's will as if the client did it: not to the broker's own topics, and if the hook allows.
@@ -134,7 +177,10 @@ class BrokerCore:
     def keep(self, message: Message) -> bool:
         """Retain a message, or delete what is retained; False when there is no room."""
         retained = self.router.retained
-        if not retained.admits(message):
+        limit = retained.limit_reached(message)
+        if limit:
+            detail = f"{message!r} is not retained: {retained!r}"
+            self.ledger.reached(limit, message.publisher or "", "", detail)
             return False
         retained.keep(message)
         self.store.retained(message.topic_name, message if message.size() else None)
@@ -157,7 +203,9 @@ class BrokerCore:
             self.deadlines.cancel(old.deadline)
             return old, True
         if len(self.sessions) >= self.limits.max_sessions:
-            raise ProtocolError(ReasonCode.QUOTA_EXCEEDED, f"{len(self.sessions)} sessions, which is the limit")
+            raise ProtocolError(
+                ReasonCode.QUOTA_EXCEEDED, f"{len(self.sessions)} sessions, which is the limit", limit="max_sessions"
+            )
         session = self.new_session(client_id)
         self.sessions[client_id] = session
         return session, False
@@ -165,8 +213,7 @@ class BrokerCore:
     def new_session(self, client_id: str) -> Session:
         """A session with nothing in it."""
         limits = self.limits
-        sender = Sender(limits.max_queued_messages, limits.max_queued_bytes)
-        return Session(client_id, sender, Receiver(limits.receive_maximum), limits.queue_qos0)
+        return Session(client_id, Sender(self.backlog), Receiver(limits.receive_maximum), limits.queue_qos0)
 
     def attach(self, session: Session, connection: ServerConnection, window: int, now: float) -> None:
         """A session's client is here: it gets what waited, and its share of what waits for others."""
@@ -203,12 +250,17 @@ class BrokerCore:
         """Discard a session's state; a will that still waits is published [MQTT-3.1.3-9]."""
         del self.sessions[session.client_id]
         self.deadlines.cancel(session.deadline)
-        self.replaying.pop(session, None)
+        self.chores.forget(session)
         for name in list(session.subscriptions):
             self.router.unsubscribe(session, name, now)
         for group in {delivery.subscription.group for delivery in session.sender.in_flight.values()}:
             if group is not None:
                 group.hand_on(session, now)
+        lost = session.sender.discard()
+        if lost:
+            statistics = session.sender.statistics
+            statistics.lose()
+            statistics.dropped_ended += lost
         self.wills.send(session, now)
         self.store.ended(session)
         for observer in self.observers:
@@ -217,6 +269,7 @@ class BrokerCore:
     def subscribe(self, subscription: Subscription, now: float) -> None:
         """Make a subscription and send what is retained for it [MQTT-3.3.1-9, -10, -11]."""
         session = subscription.session
+        subscription.policy = self.backlog.policy_for(subscription.filter.topics)
         is_new = self.router.subscribe(subscription)
         self.store.subscribed(subscription)
         for observer in self.observers:
@@ -224,10 +277,7 @@ class BrokerCore:
         handling = subscription.retain_handling
         wants_retained = handling == SEND_AT_SUBSCRIBE or (handling == SEND_IF_NEW and is_new)
         if wants_retained and not subscription.filter.share:
-            if session.replays is None:
-                session.replays = deque()
-            session.replays.append(Replay(self.router.retained, subscription))
-            self.replaying[session] = None
+            self.chores.want(session, Replay(self.router.retained, subscription))
 
     def unsubscribe(self, session: Session, name: bytes, now: float) -> bool:
         """Take a subscription away; False if there was none."""
@@ -238,27 +288,9 @@ class BrokerCore:
             observer.unsubscribed(session, name.decode())
         return True
 
-    def turn_ended(self, now: float) -> bool:
-        """Go on with what is sent in slices; True if another turn may bring more."""
-        progress = False
-        for session in list(self.replaying):
-            progress |= self.replay(session, now)
-        return progress
 
-    def replay(self, session: Session, now: float) -> bool:
-        """Send a slice of retained messages to one session; False when there was no room or nothing is left."""
-        left = self.limits.retained_slice
-        while session.replays:
-            replay = session.replays[0]
-            if session.subscriptions.get(replay.subscription.filter.name) is replay.subscription:
-                count = replay.sent
-                is_done = replay.advance(session, left, now)
-                left -= replay.sent - count
-                if not is_done:
-                    return left < self.limits.retained_slice
-            session.replays.popleft()
-        del self.replaying[session]
-        return False
+def _nobody_waits(fanout: Fanout, now: float) -> None:
+    """Nobody wants to know when a message has reached everybody."""
 
 
 def _no_background(verdict: Awaitable[Any], then: Callable[[Any, float], None]) -> None:

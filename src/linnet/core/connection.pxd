@@ -3,6 +3,7 @@ cimport cython
 from linnet.core.outbox cimport Outbox
 from linnet.core.receiver cimport Receiver
 from linnet.core.sender cimport Sender
+from linnet.core.statistics cimport Statistics
 from linnet.wire.frames cimport FrameReader
 from linnet.wire.publish cimport packet_id_bytes
 
@@ -21,20 +22,20 @@ cdef bytes PUBCOMP_START
 cdef bint is_ack(int header)
 
 cdef class Connection:
-    cdef public long long bytes_received
     cdef public str closed_because
     cdef public FrameReader frames
     cdef public bint has_properties
     cdef public bint is_server
     cdef public double last_heard
     cdef public Outbox outbox
-    cdef public long long packets_received
     cdef public Receiver receiver
     cdef public Sender sender
     cdef public int state
+    cdef public Statistics statistics
+    cdef public object pace
     cdef public object stream
     cdef public object version
-    cdef public bint waiting
+    cdef public int waiting
     cdef public bint wants_reasons
 
     cpdef receive(self, bytes data, double now)

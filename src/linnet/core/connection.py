@@ -5,7 +5,7 @@ and 2. The path of a message is a plain chain of calls from `receive` to the out
 reads the socket calls `receive` with what was read; whoever writes it empties the outbox.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from inspect import isawaitable
 from typing import Any
 
@@ -13,6 +13,7 @@ from linnet.core.outbox import Outbox
 from linnet.core.receiver import Receiver
 from linnet.core.sender import Sender
 from linnet.core.session import NO_SESSION
+from linnet.core.statistics import Statistics
 from linnet.errors import MalformedPacket, ProtocolError
 from linnet.wire.codec import Packet, decode_body
 from linnet.wire.control import Disconnect
@@ -53,17 +54,17 @@ class Connection:
     """What both ends of a connection do alike."""
 
     __slots__ = (
-        "bytes_received",
         "closed_because",
         "frames",
         "has_properties",
         "is_server",
         "last_heard",
         "outbox",
-        "packets_received",
+        "pace",
         "receiver",
         "sender",
         "state",
+        "statistics",
         "stream",
         "version",
         "waiting",
@@ -79,12 +80,12 @@ class Connection:
         self.is_server = False  # whether the packets that come in are those of a client
         self.wants_reasons = True  # Request Problem Information [MQTT-3.1.2-29]
         self.state = OPENING
-        self.waiting = False  # for a hook; packets stay where they are meanwhile
+        self.waiting = 0  # for how many things; packets stay where they are meanwhile
         self.sender: Sender = NO_SESSION.sender
         self.receiver: Receiver = NO_SESSION.receiver
         self.last_heard = 0.0
-        self.packets_received = 0
-        self.bytes_received = 0
+        self.pace: Any = None  # has `spend_bytes()`, where the peer may send only so much in a second
+        self.statistics: Statistics = outbox.statistics
         self.closed_because = ""
 
     @property
@@ -106,9 +107,11 @@ class Connection:
         self.last_heard = now
         if self.state == OPENING:
             self.opening(data[0], now)
-        self.bytes_received += len(data)
+        self.statistics.bytes_received += len(data)
         self.frames.feed(data)
         self.proceed(now)
+        if self.pace is not None:
+            self.pace.spend_bytes(len(data), now)
 
     def opening(self, first: int, now: float) -> None:
         """Look at the first byte of a read while the connection is not open yet."""
@@ -117,8 +120,7 @@ class Connection:
         """Take the packets that are there, one after the other."""
         frames = self.frames
         try:
-            while self.state != CLOSED and not self.waiting and frames.next():
-                self.packets_received += 1
+            while self.state != CLOSED and self.waiting == 0 and frames.next():
                 header = frames.header
                 if self.state == OPEN:
                     if header >> 4 == PUBLISH:
@@ -141,6 +143,7 @@ class Connection:
         packet_id = octets[at] << 8 | octets[at + 1]
         if packet_id == 0:
             raise MalformedPacket("acknowledgement of packet identifier 0", "MQTT-2.2.1-3")
+        self.statistics.ack_received(kind)
         self.receive_ack(kind, packet_id, 0, now)
 
     def receive_ack(self, kind: int, packet_id: int, reason_code: int, now: float) -> None:
@@ -149,12 +152,14 @@ class Connection:
         receiver = self.receiver
         if kind == PUBREL:
             known = receiver.release(packet_id)
+            self.statistics.pubcomp_sent += 1
             if known or not self.has_properties:
                 self.outbox.put(PUBCOMP_START)  # [MQTT-4.3.3-11]
                 self.outbox.put(packet_id_bytes(packet_id))
             else:
                 self.outbox.put(PUBCOMP_NOT_FOUND_START + packet_id_bytes(packet_id) + NOT_FOUND)
         elif not sender.acknowledge(kind, packet_id, reason_code, now) and kind == PUBREC and reason_code < 0x80:
+            self.statistics.pubrel_sent += 1
             if self.has_properties:
                 self.outbox.put(PUBREL_NOT_FOUND_START + packet_id_bytes(packet_id) + NOT_FOUND)
             else:
@@ -162,6 +167,7 @@ class Connection:
 
     def receive_other(self, header: int, body: bytes, now: float) -> None:
         """Take any other packet: decode it and let the table of this side say who takes it."""
+        self.statistics.received(header >> 4)
         check_first_byte(header, self.version, self.is_server)
         packet = decode_body(header, body, self.version, self.is_server)
         self.dispatch(packet, now)
@@ -175,24 +181,33 @@ class Connection:
         if not isawaitable(verdict):
             then(verdict, now)
             return
-        self.wait(verdict, then)
 
-    def wait(self, verdict: Awaitable[Any], then: Callable[[Any, float], None]) -> None:
-        """Stop taking packets until the answer is there."""
-        self.waiting = True
-        self.stream.wait(verdict, lambda answer, now: self.answered(answer, then, now))
+        def answered(answer: Any, at: float) -> None:
+            if self.state != CLOSED:
+                try:
+                    then(answer, at)
+                except ProtocolError as error:
+                    self.fail(error, at)
+            self.go_on(at)
 
-    def answered(self, answer: Any, then: Callable[[Any, float], None], now: float) -> None:
-        """The answer is there: go on where we stopped."""
-        self.waiting = False
-        self.last_heard = now
-        if self.state == CLOSED:
+        self.pause()
+        self.stream.wait(verdict, answered)
+
+    def pause(self) -> None:
+        """Take no more packets; whatever it is that we wait for, `go_on` is called once for it."""
+        self.waiting += 1
+        if self.waiting == 1:
+            self.stream.pause()
+
+    def go_on(self, now: float) -> None:
+        """One thing less to wait for."""
+        self.waiting -= 1
+        if self.waiting:
             return
-        try:
-            then(answer, now)
-        except ProtocolError as error:
-            self.fail(error, now)
+        self.last_heard = now
         self.proceed(now)
+        if self.waiting == 0:
+            self.stream.resume()
 
     def fail(self, error: ProtocolError, now: float) -> None:
         """The peer broke the protocol: say why where the version can, and close [MQTT-4.13.1-1]."""
@@ -226,6 +241,7 @@ class Connection:
             if candidate is not None:
                 encoded = candidate.encode(self.version)
                 if len(encoded) <= self.outbox.maximum_packet:
+                    self.statistics.sent(candidate.type)
                     self.outbox.put(encoded)
                     return True
         return False

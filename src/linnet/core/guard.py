@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from linnet.core.owed import acknowledge
 from linnet.core.ports import fitting
 from linnet.errors import ProtocolError, ReasonCode
 from linnet.wire.acks import Puback, Pubrec
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 def guard(connection: ServerConnection, publish: Publish, route: Route, now: float) -> None:
     """Let a PUBLISH pass, refuse it, or end the connection for it."""
     core = connection.core
+    if connection.pace is not None:
+        connection.pace.spend_message(now)
     check_announced(publish, connection.limits)
     check_publish(publish, core.limits)
     if core.limits.refuse_control_characters and publish.forwarded:
@@ -63,10 +66,16 @@ def check_publish(publish: Publish, limits: Limits) -> None:
 def check_amount(count: int, size: int, limits: Limits) -> None:
     """Raise when there are more User Properties, or more bytes of properties, than the settings allow."""
     if count > limits.max_user_properties:
-        raise ProtocolError(ReasonCode.QUOTA_EXCEEDED, f"{count} User Properties, {limits.max_user_properties} allowed")
+        raise ProtocolError(
+            ReasonCode.QUOTA_EXCEEDED,
+            f"{count} User Properties, {limits.max_user_properties} allowed",
+            limit="max_user_properties",
+        )
     if size > limits.max_properties_size:
         raise ProtocolError(
-            ReasonCode.QUOTA_EXCEEDED, f"properties of {size} bytes, {limits.max_properties_size} allowed"
+            ReasonCode.QUOTA_EXCEEDED,
+            f"properties of {size} bytes, {limits.max_properties_size} allowed",
+            limit="max_properties_size",
         )
 
 
@@ -81,21 +90,26 @@ def admit(connection: ServerConnection, publish: Publish, verdict: Message | Rea
         refuse(connection, publish, ReasonCode(verdict))
         return
     core = connection.core
+    route = core.router.find(verdict.topic_name)
+    if connection.version.can_say_why and route.refuses(verdict):
+        refuse(connection, publish, ReasonCode.QUOTA_EXCEEDED)
+        return
     if verdict is not publish:  # a message that the hook made is still this client's
         verdict.publisher = publish.publisher
         verdict.received_at = publish.received_at
     if verdict.retain and not core.keep(verdict) and publish.qos and connection.version.can_say_why:
         refuse(connection, publish, ReasonCode.QUOTA_EXCEEDED)
         return
-    connection.accept(publish, verdict, core.router.find(verdict.topic_name), now)
+    connection.accept(publish, verdict, route, now)
 
 
 def refuse(connection: ServerConnection, publish: Publish, reason_code: int) -> None:
     """Acknowledge a PUBLISH with an error; 3.x knows none, so there it looks accepted [3.1.1: MQTT-3.3.5-2]."""
+    connection.statistics.refused += 1
     if publish.qos == 0:
         return
     answer = Puback if publish.qos == 1 else Pubrec
     code = fitting(reason_code, answer.allowed) if connection.version.can_say_why else 0
-    connection.outbox.put(answer(publish.packet_id, code).encode(connection.version))
+    acknowledge(connection, answer.type, answer(publish.packet_id, code).encode(connection.version), [])
     if publish.qos == 2 and code == 0:
         connection.receiver.keep(publish.packet_id)

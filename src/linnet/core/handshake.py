@@ -59,6 +59,7 @@ class Handshake:
         properties = connect.properties
         connection.wants_reasons = connect.properties.request_problem_information != 0
         connection.outbox.maximum_packet = properties.maximum_packet_size or 268435460
+        core.admission.check(connection, connect, now)
         check_connect(connect, core.limits)
         core.router.rules.check_characters((connect.client_id, connect.user_name, *properties.strings()))
         if connect.will is not None:
@@ -166,6 +167,7 @@ class Handshake:
             connection.handshake = None
         window = min(connect.properties.receive_maximum or DEFAULT_RECEIVE_MAXIMUM, core.limits.max_inflight)
         core.attach(session, connection, window, now)
+        core.admission.enter(connection, now)
 
     def open_connection(self, session: Session, now: float) -> None:
         """From here on every packet is taken."""
@@ -176,6 +178,8 @@ class Handshake:
         limits = core.limits
         session.connection = connection
         connection.session = session
+        connection.statistics.client_id = session.client_id
+        connection.connected_at = now
         connection.sender = session.sender
         connection.receiver = session.receiver
         connection.opened()
@@ -240,6 +244,14 @@ class Handshake:
         """Answer CONNECT with an error and close [MQTT-3.1.4-2]; say nothing to who does not speak MQTT."""
         connection = self.connection
         connect = self.connect
+        connection.core.ledger.refused += 1
+        if error.limit:
+            connection.core.ledger.reached(
+                connect_limit(error, connection.core.limits),
+                connect.client_id if connect else "",
+                connection.peer.address,
+                str(error),
+            )
         for observer in connection.core.observers:
             observer.refused(connection, connect.client_id if connect else "", error.reason_code, str(error))
         version = error.version if connect is None else connect.version
@@ -256,6 +268,12 @@ class Handshake:
         connection.finish(str(error), now)
 
 
+def connect_limit(error: ProtocolError, limits: Limits) -> str:
+    """The limit that a CONNECT reached; as a packet it has one of its own."""
+    is_size = error.limit == "max_packet_size" and limits.max_connect_size < limits.max_packet_size
+    return "max_connect_size" if is_size else error.limit
+
+
 def check_connect(connect: Connect, limits: Limits) -> None:
     """What a CONNECT may hold here. Raises ProtocolError with the code for CONNACK."""
     version = connect.version
@@ -269,10 +287,10 @@ def check_connect(connect: Connect, limits: Limits) -> None:
     check_length(
         connect.client_id,
         limits.max_client_id_bytes,
-        "client identifier",
+        "client_id",
         ReasonCode.CLIENT_IDENTIFIER_NOT_VALID,
     )
-    check_length(connect.user_name, limits.max_user_name_bytes, "user name", ReasonCode.BAD_USER_NAME_OR_PASSWORD)
+    check_length(connect.user_name, limits.max_user_name_bytes, "user_name", ReasonCode.BAD_USER_NAME_OR_PASSWORD)
     check_length(connect.password, limits.max_password_bytes, "password", ReasonCode.BAD_USER_NAME_OR_PASSWORD)
     if connect.properties.authentication_data is not None and connect.properties.authentication_method is None:
         raise ProtocolError(ReasonCode.PROTOCOL_ERROR, "Authentication Data without Method", "MQTT-4.12.0-1")
@@ -282,7 +300,9 @@ def check_length(text: str | bytes | None, limit: int, what: str, reason_code: R
     """Raise when a field of CONNECT is longer than the settings allow."""
     size = len(text.encode() if isinstance(text, str) else text or b"")
     if size > limit:
-        raise ProtocolError(reason_code, f"{what} of {size} bytes, {limit} allowed")
+        raise ProtocolError(
+            reason_code, f"{what.replace('_', ' ')} of {size} bytes, {limit} allowed", limit=f"max_{what}_bytes"
+        )
 
 
 def check_will(will: Will, core: BrokerCore) -> None:

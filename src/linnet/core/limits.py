@@ -54,3 +54,16 @@ class Limits:
     max_output_bytes: int
     max_output_bytes_hard: int
     max_routes: int
+    max_store_bytes: int
+    queue_policy: str
+    queue_policies: tuple[str, ...]
+    hold_timeout: float
+    delivery_budget: int
+    max_connections: int
+    max_connections_per_address: int
+    max_connect_rate_per_address: float
+    max_preconnect: int
+    max_preconnect_per_address: int
+    max_publish_rate: float
+    max_byte_rate: float
+    rate_policy: str

@@ -1,5 +1,6 @@
 cimport cython
 
+from linnet.core.statistics cimport Statistics
 from linnet.wire.publish cimport Message, packet_id_bytes
 
 cdef int BULKY
@@ -7,17 +8,15 @@ cdef int BULKY
 @cython.final
 cdef class Outbox:
     cdef public object aliases
-    cdef public long long dropped_full
-    cdef public long long dropped_large
     cdef public Py_ssize_t hard_limit
     cdef public bint has_properties
     cdef public bint is_excessive
     cdef public Py_ssize_t limit
     cdef public list marked
     cdef public Py_ssize_t maximum_packet
-    cdef public long long messages
     cdef public list pieces
     cdef public Py_ssize_t size
+    cdef public Statistics statistics
     cdef public object stream
 
     cpdef put(self, bytes piece)

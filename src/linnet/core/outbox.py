@@ -7,9 +7,12 @@ keeps the marks writes each marked outbox out in one go. So a burst to one peer 
 from typing import Any
 
 from linnet.core.aliases import OutgoingAliases
+from linnet.core.statistics import Statistics
+from linnet.wire.frames import FrameReader
 from linnet.wire.publish import Message, packet_id_bytes
 
 DUP = 0x08
+PLAIN = 0x30  # the first byte of a PUBLISH with QoS 0, but for DUP and RETAIN
 BULKY = 4096  # bytes of an average piece
 MESSAGE_EXPIRY_INTERVAL = b"\x02"
 TOPIC_ALIAS = b"\x23"
@@ -20,21 +23,26 @@ class Outbox:
 
     __slots__ = (
         "aliases",
-        "dropped_full",
-        "dropped_large",
         "hard_limit",
         "has_properties",
         "is_excessive",
         "limit",
         "marked",
         "maximum_packet",
-        "messages",
         "pieces",
         "size",
+        "statistics",
         "stream",
     )
 
-    def __init__(self, marked: list["Outbox"], limit: int, stream: Any = None, hard_limit: int = 1 << 60) -> None:
+    def __init__(
+        self,
+        marked: list["Outbox"],
+        limit: int,
+        stream: Any = None,
+        hard_limit: int = 1 << 60,
+        statistics: Statistics | None = None,
+    ) -> None:
         self.marked = marked  # shared by all outboxes of a loop: those with something to write
         self.limit = limit  # bytes waiting here, above which new QoS 0 messages are dropped
         self.hard_limit = hard_limit  # bytes, above which the peer is given up
@@ -45,9 +53,7 @@ class Outbox:
         self.has_properties = False
         self.maximum_packet = 268435460  # bytes, of a whole packet, that the peer accepts [MQTT-3.1.2-24]
         self.aliases: OutgoingAliases | None = None
-        self.messages = 0
-        self.dropped_full = 0
-        self.dropped_large = 0
+        self.statistics = statistics or Statistics()  # of the connection
 
     def __repr__(self) -> str:
         return f"<Outbox {len(self.pieces)} pieces, {self.size} bytes>"
@@ -58,6 +64,7 @@ class Outbox:
             self.marked.append(self)
         self.pieces.append(piece)
         self.size += len(piece)
+        self.statistics.bytes_sent += len(piece)
         if self.size > self.hard_limit and not self.is_excessive:
             self.is_excessive = True
             self.marked.append(self)
@@ -75,6 +82,23 @@ class Outbox:
         self.is_excessive = False
         return pieces
 
+    def discard(self) -> None:
+        """Forget everything there is, for it will never be read. QoS 0 messages in it are lost, and are counted."""
+        if not self.pieces:
+            return
+        statistics = self.statistics
+        lost = messages_in(b"".join(self.pieces))
+        if lost:
+            statistics.lose()
+            statistics.dropped_unsent += lost
+        for one in (statistics, statistics.whole):
+            if one is not None:
+                one.bytes_sent -= self.size
+                one.publish0_sent -= lost
+        self.pieces = []
+        self.size = 0
+        self.is_excessive = False
+
     def is_bulky(self) -> bool:
         """Whether its pieces are so large that to join them costs more than to write them one after the other."""
         return self.size >= BULKY * len(self.pieces) and len(self.pieces) > 1
@@ -87,7 +111,8 @@ class Outbox:
         `extra` are the encoded Subscription Identifiers, `now` the monotonic time in seconds.
         """
         if self.size > self.limit and qos == 0 and not self.make_room():
-            self.dropped_full += 1
+            self.statistics.lose()
+            self.statistics.dropped_output_full += 1
             return False
         if dup or (self.has_properties and (message.expiry >= 0 or extra or self.aliases is not None)):
             return self.publish_own(message, qos, retain, dup, packet_id, extra, now)
@@ -106,7 +131,7 @@ class Outbox:
                 self.put(packet_id_bytes(packet_id))
             if tail:
                 self.put(tail)
-        self.messages += 1
+        self.statistics.publish_sent(qos)
         return True
 
     def publish_own(
@@ -135,12 +160,13 @@ class Outbox:
         self.put(head)
         if message.size():
             self.put(message.payload)
-        self.messages += 1
+        self.statistics.publish_sent(qos)
         return True
 
     def too_large(self) -> bool:
         """Count a message that the peer could not take."""
-        self.dropped_large += 1
+        self.statistics.lose()
+        self.statistics.dropped_too_large += 1
         return False
 
     def make_room(self) -> bool:
@@ -148,3 +174,13 @@ class Outbox:
         if self.stream is not None:
             self.stream.write()
         return self.size <= self.limit
+
+
+def messages_in(octets: bytes) -> int:
+    """How many PUBLISH packets with QoS 0 there are among whole packets."""
+    frames = FrameReader(len(octets) + 1)
+    frames.feed(octets)
+    count = 0
+    while frames.next():
+        count += frames.header & 0xF6 == PLAIN
+    return count

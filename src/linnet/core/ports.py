@@ -7,6 +7,7 @@ keeps, a cluster forwards. The core calls them and imports none of them.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Container
+from ipaddress import IPv6Address, IPv6Network
 from typing import TYPE_CHECKING, NamedTuple
 
 from linnet.errors import ReasonCode
@@ -25,6 +26,20 @@ class Peer(NamedTuple):
 
     address: str = ""
     listener: str = ""
+
+    @property
+    def host(self) -> str:
+        """The address without its port; of IPv6 the /64, since a host has one of those."""
+        host = self.address.rpartition(":")[0].strip("[]") or self.address
+        if ":" not in host:
+            return host
+        try:
+            address = IPv6Address(host)
+        except ValueError:
+            return host
+        if address.ipv4_mapped is not None:
+            return str(address.ipv4_mapped)
+        return str(IPv6Network((address.packed[:8] + bytes(8), 64)))
 
 
 class Step(NamedTuple):
@@ -68,6 +83,15 @@ class Observer:
 
     def hook_failed(self, session: Session, error: Exception) -> None:
         """A hook raised when it was asked about a session's will; the will is not published."""
+
+    def limit_reached(self, limit: str, client_id: str, address: str, detail: str) -> None:
+        """A limit was reached; `limit` is the name of the setting. Called as often as that happens."""
+
+    def dropped(self, client_id: str, reason: str, count: int) -> None:
+        """Messages for a session were dropped, for one of the reasons in `core.statistics.DROPS`.
+
+        Called at most once a second for each session and reason.
+        """
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}>"

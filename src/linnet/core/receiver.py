@@ -29,6 +29,7 @@ class Receiver:
                 ReasonCode.RECEIVE_MAXIMUM_EXCEEDED,
                 f"more than {self.maximum} messages without acknowledgement",
                 "MQTT-3.3.4-9",
+                limit="receive_maximum",
             )
 
     def keep(self, packet_id: int) -> None:

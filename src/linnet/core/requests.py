@@ -51,6 +51,7 @@ def receive_disconnect(connection: ServerConnection, packet: Disconnect, now: fl
 
 def receive_ping(connection: ServerConnection, packet: Pingreq, now: float) -> None:
     """Still there? Still here [MQTT-3.12.4-1]."""
+    connection.statistics.pingresp += 1
     connection.outbox.put(PINGRESP)
 
 

@@ -25,7 +25,17 @@ class Retained:
     A limit that is reached refuses the new topic and counts; a topic that is there already is always replaced.
     """
 
-    __slots__ = ("bytes", "expiring", "max_bytes", "max_count", "max_payload", "messages", "refused", "root")
+    __slots__ = (
+        "bytes",
+        "expiring",
+        "is_closed",
+        "max_bytes",
+        "max_count",
+        "max_payload",
+        "messages",
+        "refused",
+        "root",
+    )
 
     def __init__(self, max_count: int, max_bytes: int, max_payload: int) -> None:
         self.max_count = max_count
@@ -36,6 +46,7 @@ class Retained:
         self.root = RetainedNode()
         self.bytes = 0
         self.refused = 0
+        self.is_closed = False  # to new topics, for memory is short
 
     def __repr__(self) -> str:
         return f"<Retained {len(self.messages)} messages, {self.bytes} bytes>"
@@ -43,19 +54,25 @@ class Retained:
     def __len__(self) -> int:
         return len(self.messages)
 
-    def admits(self, message: Message) -> bool:
-        """Whether there is room for a message; counts it when not."""
+    def limit_reached(self, message: Message) -> str:
+        """The name of the limit that leaves no room for a message, which is counted then; empty when it fits."""
         size = message.size()
         old = self.messages.get(message.topic_name)
         weight = message.weight() - (old.weight() if old is not None else 0)
-        fits = size == 0 or (
-            (self.max_payload == 0 or size <= self.max_payload)
-            and (old is not None or len(self.messages) < self.max_count)
-            and (weight <= 0 or self.bytes + weight <= self.max_bytes)
-        )
-        if not fits:
+        limit = ""
+        if size == 0:
+            pass  # it deletes
+        elif self.max_payload and size > self.max_payload:
+            limit = "max_retained_payload"
+        elif old is None and len(self.messages) >= self.max_count:
+            limit = "max_retained"
+        elif weight > 0 and self.bytes + weight > self.max_bytes:
+            limit = "max_retained_bytes"
+        elif old is None and self.is_closed:
+            limit = "memory_high"
+        if limit:
             self.refused += 1
-        return fits
+        return limit
 
     def keep(self, message: Message) -> None:
         """Store a message, in the place of an older one [MQTT-3.3.1-5]; an empty one deletes [MQTT-3.3.1-6, -7]."""

@@ -6,12 +6,17 @@ from linnet.wire.publish cimport Message
 
 @cython.final
 cdef class Route:
+    cdef public bint can_refuse
     cdef public list groups
     cdef public bint is_reserved
+    cdef public bint is_special
+    cdef public bint is_wide
     cdef public list targets
 
 @cython.final
 cdef class Router:
+    cdef public long long budget
+    cdef public long long delivered
     cdef public bint is_merging
     cdef public Py_ssize_t max_routes
     cdef public long long misses

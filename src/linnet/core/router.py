@@ -4,6 +4,7 @@ The answer is found once per topic and kept: a route holds, for every session th
 deliver under. Routes are dropped when subscriptions change, so a message costs one look-up, not a walk.
 """
 
+from linnet.core.backlog import REFUSE
 from linnet.core.retained import Retained
 from linnet.core.session import Session
 from linnet.core.shared import SharedGroup
@@ -11,16 +12,33 @@ from linnet.core.subscriptions import Node, Subscription, SubscriptionTree, merg
 from linnet.core.topics import TopicRules
 from linnet.wire.publish import Message
 
+COSTLY = 4  # times as much work as a delivery with QoS 0 is one with QoS 1 or 2
+
 
 class Route:
     """Where the messages of one topic go."""
 
-    __slots__ = ("groups", "is_reserved", "targets")
+    __slots__ = ("can_refuse", "groups", "is_reserved", "is_special", "is_wide", "targets")
 
-    def __init__(self, targets: list[Subscription], groups: list[SharedGroup], is_reserved: bool) -> None:
+    def __init__(self, targets: list[Subscription], groups: list[SharedGroup], is_reserved: bool, wide: int) -> None:
+        """`wide`: how many targets are so many that they are served in slices."""
         self.targets = targets
         self.groups = groups
         self.is_reserved = is_reserved  # the broker's own topics, which no client publishes to
+        self.is_wide = len(targets) > wide
+        members = [member for group in groups for member in group.members]
+        self.can_refuse = any(one.policy == REFUSE for one in (*targets, *members))
+        self.is_special = is_reserved or self.is_wide or self.can_refuse  # to be looked at more closely
+
+    def refuses(self, message: Message) -> bool:
+        """Whether a full queue is a reason not to take this message at all."""
+        if not self.can_refuse:
+            return False
+        members = [member for group in self.groups for member in group.members]
+        return any(
+            one.policy == REFUSE and one.qos > 0 and message.qos > 0 and one.session.sender.would_drop(message)
+            for one in (*self.targets, *members)
+        )
 
     def __repr__(self) -> str:
         return f"<Route to {len(self.targets)} sessions, {len(self.groups)} groups>"
@@ -30,6 +48,8 @@ class Router:
     """All routes, the subscriptions they are found by, and the retained messages."""
 
     __slots__ = (
+        "budget",
+        "delivered",
         "is_merging",
         "max_routes",
         "misses",
@@ -40,7 +60,9 @@ class Router:
         "tree",
     )
 
-    def __init__(self, rules: TopicRules, retained: Retained, max_routes: int, is_merging: bool) -> None:
+    def __init__(
+        self, rules: TopicRules, retained: Retained, max_routes: int, is_merging: bool, budget: int = 1 << 30
+    ) -> None:
         self.rules = rules
         self.retained = retained
         self.max_routes = max_routes  # topics; when it is reached all routes are dropped and found anew
@@ -49,6 +71,8 @@ class Router:
         self.routes: dict[bytes, Route] = {}
         self.misses = 0
         self.subscription_count = 0
+        self.budget = budget  # deliveries in a turn, after which publishers have to wait for the next one
+        self.delivered = 0  # lately
 
     def __repr__(self) -> str:
         return f"<Router {self.subscription_count} subscriptions, {len(self.routes)} routes>"
@@ -73,7 +97,7 @@ class Router:
             else:
                 targets.extend(subscriptions)
         is_reserved = topic_name.startswith((b"$SYS/", b"$share/")) or topic_name in (b"$SYS", b"$share")
-        route = Route(targets, groups, is_reserved)
+        route = Route(targets, groups, is_reserved, self.budget // COSTLY)
         if len(self.routes) >= self.max_routes:
             self.routes.clear()
         self.routes[topic_name] = route
@@ -90,6 +114,7 @@ class Router:
             for group in route.groups:
                 if group.deliver(message, now):
                     count += 1
+        self.delivered += count if message.qos == 0 else count * COSTLY
         return count
 
     def subscribe(self, subscription: Subscription) -> bool:

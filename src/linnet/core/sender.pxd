@@ -1,6 +1,9 @@
 cimport cython
 
+from linnet.core.backlog cimport Backlog
 from linnet.core.outbox cimport Outbox
+from linnet.core.queue cimport Queue
+from linnet.core.statistics cimport Statistics
 from linnet.wire.publish cimport Message, packet_id_bytes
 
 cdef int PUBACK
@@ -20,6 +23,7 @@ cdef class Delivery:
     cdef public int packet_id
     cdef public int qos
     cdef public bint retain
+    cdef public double sent_at
     cdef public object subscription
 
 @cython.locals(delivery=Delivery)
@@ -27,29 +31,25 @@ cdef Delivery new_delivery(Message message, int qos, bint retain, bytes extra, o
 
 @cython.final
 cdef class Sender:
-    cdef public long long acknowledged
-    cdef public long long dropped_expired
-    cdef public long long dropped_full
+    cdef public Backlog backlog
     cdef public dict in_flight
     cdef public int last_id
-    cdef public Py_ssize_t max_bytes
-    cdef public Py_ssize_t max_messages
     cdef public Outbox outbox
-    cdef public Py_ssize_t queued_bytes
     cdef public int quota
     cdef public dict released
     cdef public object resending
-    cdef public object waiting
+    cdef public Statistics statistics
+    cdef public Queue waiting
     cdef public int window
 
     @cython.locals(delivery=Delivery)
     cpdef bint deliver(self, Message message, int qos, bint retain, bytes extra, object subscription, double now) except -1
-    @cython.locals(message=Message, weight=Py_ssize_t)
     cpdef bint enqueue(self, Delivery delivery) except -1
     @cython.locals(packet_id=int, outbox=Outbox, message=Message)
     cpdef bint launch(self, Delivery delivery, double now) except -1
     cpdef bint has_room(self) except -1
-    cdef take_quota(self, Delivery delivery)
+    cdef take_quota(self, Delivery delivery, double now)
+    cdef forget(self, Delivery delivery)
     cpdef pump(self, double now)
     @cython.locals(delivery=Delivery, message=Message)
     cpdef launch_next(self, double now)

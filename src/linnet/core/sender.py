@@ -14,7 +14,10 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
+from linnet.core.backlog import Backlog
 from linnet.core.outbox import Outbox
+from linnet.core.queue import Queue
+from linnet.core.statistics import Statistics
 from linnet.errors import ProtocolError, ReasonCode
 from linnet.wire.publish import Message, packet_id_bytes
 
@@ -33,7 +36,7 @@ FIRST_ERROR = 0x80
 class Delivery:
     """One message on its way to one receiver."""
 
-    __slots__ = ("awaits", "counts", "extra", "message", "packet_id", "qos", "retain", "subscription")
+    __slots__ = ("awaits", "counts", "extra", "message", "packet_id", "qos", "retain", "sent_at", "subscription")
 
     message: Message | None  # None once the receiver has it for sure
     qos: int
@@ -43,6 +46,7 @@ class Delivery:
     packet_id: int
     awaits: int  # the packet type of the acknowledgement
     counts: bool  # whether its PUBLISH went out on this connection, and takes one of its quota
+    sent_at: float  # when, in monotonic seconds
 
     def __repr__(self) -> str:
         return f"<Delivery {self.packet_id} QoS {self.qos} awaits {self.awaits}: {self.message!r}>"
@@ -65,38 +69,30 @@ class Sender:
     """Messages of QoS 1 and 2 to one session."""
 
     __slots__ = (
-        "acknowledged",
-        "dropped_expired",
-        "dropped_full",
+        "backlog",
         "in_flight",
         "last_id",
-        "max_bytes",
-        "max_messages",
         "outbox",
-        "queued_bytes",
         "quota",
         "released",
         "resending",
+        "statistics",
         "waiting",
         "window",
     )
 
-    def __init__(self, max_messages: int, max_bytes: int) -> None:
-        self.max_messages = max_messages  # waiting; above it a new message is dropped and counted
-        self.max_bytes = max_bytes
+    def __init__(self, backlog: Backlog) -> None:
+        self.backlog = backlog  # of the broker: its limits, and what happens when one is reached
+        self.statistics = Statistics()  # the connection's, or those that the session has without one
         self.in_flight: dict[int, Delivery] = {}  # by packet identifier, in the order they were first sent
-        # Made when first needed: an empty deque takes 600 bytes, and most sessions never have one filled
+        # Made when first needed, for most sessions never have anything in them
         self.released: dict[int, Delivery] = {}  # of those, what awaits PUBCOMP, in the order of the PUBRECs
         self.resending: deque[Delivery] | None = None  # of those in flight, what this connection has not seen yet
-        self.waiting: deque[Delivery] | None = None  # never sent so far
-        self.queued_bytes = 0
+        self.waiting: Queue | None = None  # never sent so far
         self.outbox: Outbox | None = None
         self.window = 65535  # the receiver's Receive Maximum, or our own limit where that is less
         self.quota = 65535
         self.last_id = 0
-        self.acknowledged = 0
-        self.dropped_full = 0
-        self.dropped_expired = 0
 
     def __repr__(self) -> str:
         return f"<Sender {len(self.in_flight)} in flight of {self.window}, {len(self.waiting or ())} waiting>"
@@ -104,6 +100,7 @@ class Sender:
     def attach(self, outbox: Outbox, window: int, now: float) -> None:
         """A connection is there: send again what was not acknowledged, in order, then go on [MQTT-4.4.0-1]."""
         self.outbox = outbox
+        self.statistics = outbox.statistics
         self.window = self.quota = window
         if self.in_flight:
             self.resending = deque(self.in_order())
@@ -121,9 +118,11 @@ class Sender:
         return [next(released) if d.awaits == PUBCOMP else d for d in self.in_flight.values()]
 
     def detach(self) -> None:
-        """The connection is gone. What is in flight stays."""
+        """The connection is gone. What is in flight stays; nobody is held back for who is not here."""
         self.outbox = None
         self.resending = None
+        if self.waiting is not None:
+            self.waiting.let_go()
 
     def deliver(
         self, message: Message, qos: int, retain: bool, extra: bytes, subscription: Subscription, now: float
@@ -140,17 +139,16 @@ class Sender:
 
     def enqueue(self, delivery: Delivery) -> bool:
         """Let a delivery wait for a connection or for quota."""
-        message = delivery.message
-        assert message is not None
-        weight = message.weight()
         if self.waiting is None:
-            self.waiting = deque()
-        if len(self.waiting) >= self.max_messages or self.queued_bytes + weight > self.max_bytes:
-            self.dropped_full += 1
+            self.waiting = Queue(self.backlog)
+        return self.waiting.put(delivery, self.statistics, self.outbox is not None)
+
+    def would_drop(self, message: Message) -> bool:
+        """Whether a message would find a full queue."""
+        if self.has_room() and self.outbox is not None:
             return False
-        self.queued_bytes += weight
-        self.waiting.append(delivery)
-        return True
+        queue = self.waiting if self.waiting is not None else Queue(self.backlog)
+        return queue.is_full(message.weight())
 
     def launch(self, delivery: Delivery, now: float) -> bool:
         """Send a delivery for the first time; False when this receiver cannot take a message of that size."""
@@ -168,7 +166,8 @@ class Sender:
         self.last_id = delivery.packet_id = packet_id
         delivery.awaits = PUBACK if delivery.qos == 1 else PUBREC
         self.in_flight[packet_id] = delivery
-        self.take_quota(delivery)
+        self.backlog.in_flight += 1
+        self.take_quota(delivery, now)
         return True
 
     def has_room(self) -> bool:
@@ -179,10 +178,11 @@ class Sender:
         """
         return self.quota > 0 and len(self.in_flight) < self.window and not self.waiting and not self.resending
 
-    def take_quota(self, delivery: Delivery) -> None:
+    def take_quota(self, delivery: Delivery, now: float) -> None:
         """A PUBLISH went out [MQTT-4.9.0-1]."""
         self.quota -= 1
         delivery.counts = True
+        delivery.sent_at = now
 
     def pump(self, now: float) -> None:
         """Send what may be sent: first again, then anew, never more than the quota [MQTT-4.9.0-2]."""
@@ -199,12 +199,12 @@ class Sender:
     def launch_next(self, now: float) -> None:
         """Take the next one off the queue and send it, unless it expired while it waited [MQTT-3.3.2-5]."""
         assert self.waiting is not None
-        delivery = self.waiting.popleft()
+        delivery = self.waiting.take()
         message = delivery.message
         assert message is not None
-        self.queued_bytes -= message.weight()
         if message.expiry >= 0 and message.seconds_left(now) < 0:
-            self.dropped_expired += 1
+            self.statistics.lose()
+            self.statistics.dropped_expired += 1
         elif delivery.qos > 0:
             self.launch(delivery, now)
         elif self.outbox is not None:  # kept while the client was away
@@ -217,6 +217,7 @@ class Sender:
         if self.in_flight.get(delivery.packet_id) is not delivery:
             return True
         if delivery.awaits == PUBCOMP:
+            outbox.statistics.pubrel_sent += 1
             outbox.put(PUBREL_START + packet_id_bytes(delivery.packet_id))
             return True
         if self.quota <= 0:
@@ -224,10 +225,15 @@ class Sender:
         message = delivery.message
         assert message is not None
         if outbox.publish(message, delivery.qos, delivery.retain, True, delivery.packet_id, delivery.extra, now):
-            self.take_quota(delivery)
+            self.take_quota(delivery, now)
         else:
-            del self.in_flight[delivery.packet_id]
+            self.forget(delivery)
         return True
+
+    def forget(self, delivery: Delivery) -> None:
+        """A delivery is done with, one way or the other."""
+        del self.in_flight[delivery.packet_id]
+        self.backlog.in_flight -= 1
 
     def acknowledge(self, kind: int, packet_id: int, reason_code: int, now: float) -> bool:
         """Take a PUBACK, PUBREC or PUBCOMP; False when nothing with this identifier is in flight.
@@ -248,11 +254,12 @@ class Sender:
         elif kind == PUBREC and reason_code < FIRST_ERROR:
             self.release(delivery)
         else:
-            del self.in_flight[packet_id]
+            self.forget(delivery)
             if kind == PUBCOMP:
                 del self.released[packet_id]
-            self.acknowledged += 1
-            self.quota += delivery.counts
+            if delivery.counts:
+                self.quota += 1
+                self.statistics.acknowledged(now - delivery.sent_at)
             if self.waiting or self.resending:
                 self.pump(now)
         return True
@@ -265,6 +272,7 @@ class Sender:
             self.released[delivery.packet_id] = delivery
         outbox = self.outbox
         if outbox is not None:
+            outbox.statistics.pubrel_sent += 1
             outbox.put(PUBREL_START)
             outbox.put(packet_id_bytes(delivery.packet_id))
 
@@ -278,14 +286,18 @@ class Sender:
         if self.outbox is None:
             taken = [d for d in self.in_flight.values() if d.subscription.group is group and d.awaits == PUBACK]
             for delivery in taken:
-                del self.in_flight[delivery.packet_id]
-        kept: deque[Delivery] = deque()
-        for delivery in self.waiting or ():
-            if delivery.subscription.group is group:
-                taken.append(delivery)
-                assert delivery.message is not None
-                self.queued_bytes -= delivery.message.weight()
-            else:
-                kept.append(delivery)
-        self.waiting = kept
+                self.forget(delivery)
+        if self.waiting is not None:
+            taken += self.waiting.withdraw(group)
         return taken
+
+    def discard(self) -> int:
+        """Forget everything, for the session has ended; how many messages the receiver may never have got."""
+        lost = sum(delivery.message is not None for delivery in self.in_flight.values())
+        self.backlog.in_flight -= len(self.in_flight)
+        self.in_flight.clear()
+        self.released.clear()
+        if self.waiting is not None:
+            lost += len(self.waiting)
+            self.waiting.clear()
+        return lost

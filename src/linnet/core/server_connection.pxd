@@ -1,9 +1,11 @@
 cimport cython
 
+from linnet.core.backlog cimport Backlog
 from linnet.core.connection cimport Connection
 from linnet.core.outbox cimport Outbox
 from linnet.core.router cimport Route, Router
 from linnet.core.session cimport Session
+from linnet.core.statistics cimport Statistics
 from linnet.wire.frames cimport FrameReader
 from linnet.wire.publish cimport Message, Publish, packet_id_bytes, read_publish
 
@@ -12,12 +14,15 @@ cdef bytes PUBREC_START
 
 cdef class ServerConnection(Connection):
     cdef public object aliases
+    cdef public Backlog backlog
+    cdef public double connected_at
     cdef public object core
     cdef public object deadline
     cdef public object handshake
     cdef public bint has_guard
     cdef public int keep_alive
     cdef public object limits
+    cdef public object owed
     cdef public object peer
     cdef public Router router
     cdef public bint said_goodbye
@@ -26,5 +31,5 @@ cdef class ServerConnection(Connection):
 
     @cython.locals(frames=FrameReader, publish=Publish, session=Session, route=Route)
     cpdef receive_publish(self, double now)
-    @cython.locals(count=int, octets=bytes, start=bytes)
+    @cython.locals(count=int, verdict=int, octets=bytes, backlog=Backlog)
     cpdef accept(self, Publish publish, Message message, Route route, double now)

@@ -3,16 +3,21 @@
 from typing import Any
 
 from linnet.core.aliases import IncomingAliases
+from linnet.core.backlog import FINE, NOBODY_ASKS, Backlog
 from linnet.core.broker import BrokerCore
 from linnet.core.connection import Connection
+from linnet.core.fanout import Fanout
 from linnet.core.guard import check_properties, guard
 from linnet.core.handshake import Handshake
 from linnet.core.limits import Limits
 from linnet.core.outbox import Outbox
+from linnet.core.owed import Owed, acknowledge, check_owed, settle
+from linnet.core.pace import ClientPace
 from linnet.core.ports import Peer
 from linnet.core.requests import TAKERS
 from linnet.core.router import Route, Router
 from linnet.core.session import NO_SESSION, Session
+from linnet.core.statistics import Statistics
 from linnet.errors import ProtocolError, ReasonCode
 from linnet.wire.codec import Packet
 from linnet.wire.connect import Connect
@@ -23,9 +28,7 @@ from linnet.wire.publish import Message, Publish, packet_id_bytes, read_publish
 
 PUBACK_START = b"\x40\x02"
 PUBREC_START = b"\x50\x02"
-PUBACK_WHY_START = b"\x40\x03"
-PUBREC_WHY_START = b"\x50\x03"
-NO_SUBSCRIBERS = b"\x10"
+PUBREC = 5
 CONNECT_HEADER = 0x10
 PINGRESP = b"\xd0\x00"
 GRACE = 1.5  # times the keep-alive, after which a silent client is gone [MQTT-3.1.2-22]
@@ -36,12 +39,15 @@ class ServerConnection(Connection):
 
     __slots__ = (
         "aliases",
+        "backlog",
+        "connected_at",
         "core",
         "deadline",
         "handshake",
         "has_guard",
         "keep_alive",
         "limits",
+        "owed",
         "peer",
         "router",
         "said_goodbye",
@@ -53,12 +59,21 @@ class ServerConnection(Connection):
         limits = core.limits
         super().__init__(
             stream,
-            Outbox(core.marked, limits.max_output_bytes, stream, limits.max_output_bytes_hard),
+            Outbox(
+                core.marked,
+                limits.max_output_bytes,
+                stream,
+                limits.max_output_bytes_hard,
+                Statistics(core.ledger.losers),
+            ),
             min(limits.max_connect_size, limits.max_packet_size),
         )
         self.core = core
         self.limits = limits  # those of the time when CONNECT was answered: what CONNACK told holds to the end
         self.router: Router = core.router
+        self.backlog: Backlog = core.backlog
+        self.owed: Owed | None = None  # acknowledgements that have to wait
+        self.connected_at = now  # monotonic, in seconds
         self.peer = peer
         self.session: Session = NO_SESSION
         self.aliases: IncomingAliases | None = None
@@ -71,6 +86,8 @@ class ServerConnection(Connection):
         self.last_heard = now
         self.deadline = core.deadlines.at(now + limits.connect_timeout, self.connect_is_late)
         core.connections[self] = None
+        core.ledger.accepted += 1
+        core.admission.arrive(self, now)
 
     def __repr__(self) -> str:
         who = repr(self.session.client_id) if self.session is not NO_SESSION else "not connected yet"
@@ -83,12 +100,18 @@ class ServerConnection(Connection):
         self.outbox.hard_limit = limits.max_output_bytes_hard
         self.tells_no_subscribers = limits.tell_no_subscribers and self.version.can_say_why
         is_watched = self.core.publish_hook is not None or limits.check_payload_format
-        self.has_guard = is_watched or self.limits.max_qos < 2
+        if self.pace is not None:
+            self.pace.obey(limits)
+        elif limits.max_publish_rate > 0 or limits.max_byte_rate > 0:
+            self.pace = ClientPace(self, limits, self.last_heard)
+        self.has_guard = is_watched or self.pace is not None or self.limits.max_qos < 2
 
     def connect_is_late(self, now: float) -> None:
         """No CONNECT within the time that is given for it."""
         if self.is_opening:
-            self.finish("not connected in time", now)
+            detail = "no CONNECT in time"
+            self.core.reached("connect_timeout", self, detail)
+            self.finish(detail, now)
 
     def keep_alive_is_due(self, now: float) -> None:
         """Has the client been heard within one and a half times its keep-alive?"""
@@ -116,21 +139,25 @@ class ServerConnection(Connection):
             session.client_id,
         )
         publish.received_at = now
-        session.published += 1
+        self.statistics.publish_received(publish.qos)
         if publish.alias or publish.identifiers or not publish.topic_name:
             self.resolve(publish)
         route = self.router.routes.get(publish.topic_name)
         if route is None:
             route = self.router.find(publish.topic_name)
-        if publish.is_plain and not (publish.forwarded or self.has_guard or route.is_reserved):
+        if publish.is_plain and not (publish.forwarded or self.has_guard or route.is_special):
             self.router.publish(publish, route, now)  # nothing to look at, and nothing owed
+            if self.router.delivered > self.router.budget:
+                self.yield_turn()
             return
         if publish.qos == 2:
             if self.receiver.is_repeated(publish.packet_id):  # [MQTT-4.3.3-10]
-                self.outbox.put(PUBREC_START + packet_id_bytes(publish.packet_id))
+                acknowledge(self, PUBREC, PUBREC_START + packet_id_bytes(publish.packet_id), [])
                 return
             self.receiver.check_quota()
-        if self.has_guard or publish.retain or route.is_reserved or publish.forwarded:
+        if self.owed is not None:
+            check_owed(self, publish.qos)
+        if self.has_guard or publish.retain or route.is_special or publish.forwarded:
             guard(self, publish, route, now)
         else:
             self.accept(publish, publish, route, now)
@@ -153,25 +180,51 @@ class ServerConnection(Connection):
 
     def accept(self, publish: Publish, message: Message, route: Route, now: float) -> None:
         """Hand the message on, and acknowledge its PUBLISH: it is ours now [MQTT-4.3.2-4, MQTT-4.3.3-8]."""
-        count = self.router.publish(message, route, now)
+        if route.is_wide:
+            self.fan_out(publish, message, route)
+            return
         if publish.qos == 0:
+            self.router.publish(message, route, now)
+            return
+        backlog = self.backlog
+        backlog.verdict = FINE
+        count = self.router.publish(message, route, now)
+        verdict = backlog.verdict
+        backlog.verdict = NOBODY_ASKS
+        if self.router.delivered > self.router.budget:
+            self.yield_turn()
+        if verdict != FINE or self.owed is not None or (count == 0 and self.tells_no_subscribers):
+            is_for_nobody = not route.targets and not route.groups
+            settle(self, publish, verdict, is_for_nobody, backlog.take_overfull())
             return
         octets = packet_id_bytes(publish.packet_id)
-        if publish.qos == 2:
-            self.receiver.keep(publish.packet_id)
-        if count == 0 and self.tells_no_subscribers and not route.targets and not route.groups:
-            start = PUBACK_WHY_START if publish.qos == 1 else PUBREC_WHY_START
-            self.outbox.put(start + octets + NO_SUBSCRIBERS)
-        elif publish.qos == 1:
+        if publish.qos == 1:
+            self.statistics.puback_sent += 1
             self.outbox.put(PUBACK_START)
-            self.outbox.put(octets)
         else:
+            self.receiver.keep(publish.packet_id)
+            self.statistics.pubrec_sent += 1
             self.outbox.put(PUBREC_START)
-            self.outbox.put(octets)
+        self.outbox.put(octets)
+
+    def yield_turn(self) -> None:
+        """Much was delivered in this turn: let the others have theirs before the next message."""
+        self.pause()
+        self.core.resume(self)
+
+    def fan_out(self, publish: Publish, message: Message, route: Route) -> None:
+        """Hand a message on to very many, in slices."""
+        self.core.fan_out(message, route, self, lambda fanout, then: self.fanned_out(publish, fanout, then))
+
+    def fanned_out(self, publish: Publish, fanout: Fanout, now: float) -> None:
+        """A message has reached all of very many; go on with the next."""
+        if publish.qos > 0 and self.is_open:
+            settle(self, publish, fanout.verdict, False, fanout.holders)
+        self.core.resume(self)
 
     def opening(self, first: int, now: float) -> None:
         """Nothing but CONNECT comes first [MQTT-3.1.0-1]; known from the first byte, however long the rest is."""
-        if self.bytes_received == 0 and first != CONNECT_HEADER:
+        if self.statistics.bytes_received == 0 and first != CONNECT_HEADER:
             self.finish(f"the first byte is {first:#04x}, not that of a CONNECT", now)
 
     def receive_other(self, header: int, body: bytes, now: float) -> None:
@@ -193,8 +246,11 @@ class ServerConnection(Connection):
             self.handshake.refuse(error, now)
             return
         frames = self.frames
-        is_secret = frames.header >> 4 == PacketType.AUTH
+        is_secret = frames.header >> 4 in (PacketType.CONNECT, PacketType.AUTH)
         packet = b"" if is_secret else frames.data[frames.start : frames.start + 64]
+        if error.limit:
+            is_older = error.limit == "receive_maximum" and not self.has_properties
+            self.core.reached("receive_maximum_3" if is_older else error.limit, self, str(error))
         for observer in self.core.observers:
             observer.failed(self, str(error), packet)
         super().fail(error, now)
@@ -204,6 +260,8 @@ class ServerConnection(Connection):
         core = self.core
         core.connections.pop(self, None)
         core.deadlines.cancel(self.deadline)
+        core.admission.leave(self, was_open, now)
+        core.ledger.close(self.statistics)
         session = self.session
         if not was_open:
             return

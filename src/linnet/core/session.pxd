@@ -3,6 +3,7 @@ cimport cython
 from linnet.core.outbox cimport Outbox
 from linnet.core.receiver cimport Receiver
 from linnet.core.sender cimport Sender
+from linnet.core.statistics cimport Statistics
 from linnet.core.subscriptions cimport Subscription
 from linnet.wire.publish cimport Message
 
@@ -10,11 +11,10 @@ cdef class Session:
     cdef public str client_id
     cdef public object connection
     cdef public object deadline
-    cdef public long long dropped_offline
     cdef public long long expiry_interval
     cdef public bint online
     cdef public Outbox outbox
-    cdef public long long published
+    cdef public Statistics past
     cdef public bint queue_qos0
     cdef public Receiver receiver
     cdef public object replays

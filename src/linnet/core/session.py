@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
+from linnet.core.backlog import DISCONNECT, Backlog
 from linnet.core.deadlines import Deadline
 from linnet.core.outbox import Outbox
 from linnet.core.receiver import Receiver
 from linnet.core.replay import Replay
 from linnet.core.sender import Sender
+from linnet.core.statistics import Statistics
 from linnet.core.subscriptions import Subscription
 from linnet.wire.publish import Message
 
@@ -24,11 +26,10 @@ class Session:
         "client_id",
         "connection",
         "deadline",
-        "dropped_offline",
         "expiry_interval",
         "online",
         "outbox",
-        "published",
+        "past",
         "queue_qos0",
         "receiver",
         "replays",
@@ -56,12 +57,21 @@ class Session:
         self.will_delay = 0  # seconds
         self.will_deadline: Deadline | None = None  # when a delayed will is published
         self.replays: deque[Replay] | None = None  # retained messages still to be sent
-        self.published = 0
-        self.dropped_offline = 0
+        self.past: Statistics | None = None  # of its connections before this one, and of the time between them
 
     def __repr__(self) -> str:
         where = "online" if self.online else "offline"
         return f"<Session {self.client_id!r} {where}, {len(self.subscriptions)} subscriptions>"
+
+    @property
+    def statistics(self) -> Statistics:
+        """What all connections of this session counted, and what was dropped while there was none."""
+        statistics = Statistics()
+        statistics.client_id = self.client_id
+        for part in (self.past, self.connection.statistics if self.connection is not None else None):
+            if part is not None:
+                statistics.add(part)
+        return statistics
 
     def attach(self, connection: ServerConnection, outbox: Outbox, window: int, now: float) -> None:
         """The client is here: what was in flight goes out again, and then what waited."""
@@ -71,11 +81,21 @@ class Session:
         self.sender.attach(outbox, window, now)
 
     def detach(self) -> None:
-        """The client is gone."""
+        """The client is gone. What its connection counted goes to the session."""
+        outbox = self.outbox
         self.connection = None
         self.outbox = None
         self.online = False
         self.sender.detach()
+        if outbox is None:
+            return
+        if self.past is None:
+            self.past = outbox.statistics
+        else:
+            self.past.add(outbox.statistics)
+            self.past.whole = outbox.statistics.whole
+            outbox.statistics = self.past  # of what is still in it
+        self.sender.statistics = self.past
 
     def deliver(self, message: Message, subscription: Subscription, is_retained: bool, now: float) -> bool:
         """Send a message that a subscription matched, at the lower QoS [MQTT-3.8.4-8]; False if it is dropped.
@@ -92,10 +112,15 @@ class Session:
             return self.sender.deliver(message, qos, retain, subscription.extra, subscription, now)
         outbox = self.outbox
         if outbox is not None:
-            return outbox.publish(message, 0, retain, False, 0, subscription.extra, now)
+            if outbox.publish(message, 0, retain, False, 0, subscription.extra, now):
+                return True
+            if subscription.policy == DISCONNECT and outbox.size > outbox.limit:
+                self.sender.backlog.slow[self] = None
+            return False
         if self.queue_qos0 and self.expiry_interval > 0:
             return self.sender.keep(message, 0, retain, subscription.extra, subscription)
-        self.dropped_offline += 1
+        self.sender.statistics.lose()
+        self.sender.statistics.dropped_offline += 1
         return False
 
     def has_room(self) -> bool:
@@ -107,4 +132,4 @@ class Session:
 
 
 # Whom a connection belongs to before its CONNECT was accepted
-NO_SESSION = Session("", Sender(0, 0), Receiver(0))
+NO_SESSION = Session("", Sender(Backlog(0, 0)), Receiver(0))

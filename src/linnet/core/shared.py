@@ -84,7 +84,8 @@ class SharedGroup:
             if message is None:
                 continue
             if message.expiry >= 0 and message.seconds_left(now) < 0:
-                session.sender.dropped_expired += 1
+                session.sender.statistics.lose()
+                session.sender.statistics.dropped_expired += 1
                 continue
             self.redelivered += 1
             self.deliver(message, now)

@@ -26,7 +26,7 @@ def receive_subscribe(connection: ServerConnection, packet: Subscribe, now: floa
     check_count(packet.filters, limits.max_filters_per_packet)
     check_available(connection, packet)
     if is_overridden(core.hooks, Hooks, "subscribing"):
-        connection.wait(ask(connection, packet), lambda codes, then: subscribe(connection, packet, codes, then))
+        connection.when(ask(connection, packet), lambda codes, then: subscribe(connection, packet, codes, then), now)
     else:
         subscribe(connection, packet, [options.qos for _, options in packet.filters], now)
 
@@ -53,6 +53,8 @@ def subscribe(connection: ServerConnection, packet: Subscribe, verdicts: list[in
         except ProtocolError as error:
             if error.reason_code not in ANSWERED and verdict <= 2:
                 raise
+            if error.limit:
+                core.reached(error.limit, connection, str(error))
             codes.append(error.reason_code)
             continue
         granted = min(verdict, options.qos, connection.limits.max_qos)
@@ -61,8 +63,8 @@ def subscribe(connection: ServerConnection, packet: Subscribe, verdicts: list[in
         subscription = Subscription(connection.session, parsed, options, identifier[0] if identifier else 0)
         core.subscribe(subscription, now)
     connection.put_fitting(Suback(packet.packet_id, codes))
-    if connection.session in core.replaying:
-        core.replay(connection.session, now)
+    if connection.session in core.chores.replaying:
+        core.chores.replay(connection.session, now)
 
 
 def check_filter(connection: ServerConnection, name: str, options: SubscriptionOptions) -> Filter:
@@ -75,9 +77,17 @@ def check_filter(connection: ServerConnection, name: str, options: SubscriptionO
         raise ProtocolError(ReasonCode.PROTOCOL_ERROR, "No Local on a shared subscription", "MQTT-3.8.3-4")
     is_new = parsed.name not in session.subscriptions
     if is_new and len(session.subscriptions) >= limits.max_subscriptions_per_client:
-        raise ProtocolError(ReasonCode.QUOTA_EXCEEDED, f"{limits.max_subscriptions_per_client} subscriptions already")
+        raise ProtocolError(
+            ReasonCode.QUOTA_EXCEEDED,
+            f"{limits.max_subscriptions_per_client} subscriptions already",
+            limit="max_subscriptions_per_client",
+        )
     if is_new and core.router.subscription_count >= limits.max_subscriptions:
-        raise ProtocolError(ReasonCode.QUOTA_EXCEEDED, f"{limits.max_subscriptions} subscriptions in the broker")
+        raise ProtocolError(
+            ReasonCode.QUOTA_EXCEEDED,
+            f"{limits.max_subscriptions} subscriptions in the broker",
+            limit="max_subscriptions",
+        )
     return parsed
 
 
@@ -97,7 +107,11 @@ def check_count(filters: Iterable[object], limit: int) -> None:
     """Raise when a packet has more filters than the settings allow."""
     count = len(list(filters))
     if count > limit:
-        raise ProtocolError(ReasonCode.QUOTA_EXCEEDED, f"{count} topic filters in one packet, {limit} allowed")
+        raise ProtocolError(
+            ReasonCode.QUOTA_EXCEEDED,
+            f"{count} topic filters in one packet, {limit} allowed",
+            limit="max_filters_per_packet",
+        )
 
 
 def receive_unsubscribe(connection: ServerConnection, packet: Unsubscribe, now: float) -> None:

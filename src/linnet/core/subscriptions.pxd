@@ -7,6 +7,7 @@ cdef class Subscription:
     cdef public int identifier
     cdef public bint no_local
     cdef public Subscription own
+    cdef public str policy
     cdef public int qos
     cdef public bint retain_as_published
     cdef public int retain_handling

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from linnet.core.backlog import DROP_NEWEST
 from linnet.core.topics import HASH, PLUS, Filter
 from linnet.wire.subscribe import SubscriptionOptions
 from linnet.wire.varint import encode_varint
@@ -29,6 +30,7 @@ class Subscription:
         "identifier",
         "no_local",
         "own",
+        "policy",
         "qos",
         "retain_as_published",
         "retain_handling",
@@ -49,6 +51,7 @@ class Subscription:
         self.retain_as_published = options.retain_as_published
         self.retain_handling = options.retain_handling
         self.identifier = identifier
+        self.policy = DROP_NEWEST  # when the session's queue is full
         self.group: SharedGroup | None = None  # of a shared subscription
         self.extra = SUBSCRIPTION_IDENTIFIER + encode_varint(identifier) if identifier else b""
         self.own: Subscription | None = None  # what stands in for it when the session itself is the publisher
@@ -68,6 +71,7 @@ def merge(subscriptions: list[Subscription]) -> Subscription:
         any(s.retain_as_published for s in subscriptions),
     )
     merged = Subscription(first.session, first.filter, options)
+    merged.policy = first.policy
     merged.extra = b"".join(s.extra for s in subscriptions)
     if merged.no_local:
         others = [s for s in subscriptions if not s.no_local]

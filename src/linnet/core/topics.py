@@ -67,10 +67,10 @@ class TopicRules(NamedTuple):
     def check_text(self, name: bytes, code: ReasonCode) -> None:
         """What holds for names and filters alike."""
         if len(name) > self.max_bytes:
-            raise ProtocolError(code, f"topic of {len(name)} bytes, {self.max_bytes} allowed")
+            raise ProtocolError(code, f"topic of {len(name)} bytes, {self.max_bytes} allowed", limit="max_topic_bytes")
         levels = name.count(b"/") + 1
         if levels > self.max_levels:
-            raise ProtocolError(code, f"topic of {levels} levels, {self.max_levels} allowed")
+            raise ProtocolError(code, f"topic of {levels} levels, {self.max_levels} allowed", limit="max_topic_levels")
         self.check_characters((decode_utf8(name),))  # [MQTT-1.5.4-1]
 
     def check_characters(self, texts: Iterable[str | None]) -> None:
@@ -133,3 +133,15 @@ def shown(name: bytes) -> str:
     """A topic in an error's text: never longer than a line, never with raw bytes in it."""
     text = repr(name.decode(errors="backslashreplace"))
     return text if len(text) < 80 else text[:76] + "...'"
+
+
+def covers(pattern: bytes, topics: bytes) -> bool:
+    """Whether every topic name that the filter `topics` matches is matched by the filter `pattern` too."""
+    wanted = pattern.split(b"/")
+    levels = topics.split(b"/")
+    for index, level in enumerate(wanted):
+        if level == HASH:
+            return True
+        if index >= len(levels) or levels[index] == HASH or (level not in (PLUS, levels[index])):
+            return False
+    return len(levels) == len(wanted)

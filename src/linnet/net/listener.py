@@ -7,6 +7,7 @@ import os
 import socket
 from typing import Any
 
+from linnet.core.pace import Pace
 from linnet.net.stream import Stream
 from linnet.net.transport import SocketTransport
 from linnet.net.turn import Turn
@@ -14,7 +15,8 @@ from linnet.net.turn import Turn
 logger = logging.getLogger("linnet.connections")
 
 ACCEPTS = 100  # connections accepted in one turn at most, so that those that are here get theirs
-REST = 0.5  # seconds without accepting when the process has no descriptors left
+REST = 0.1  # seconds without accepting when there are too many, or no descriptors left
+TOLD = 32  # connections above max_connections that are accepted to be told that there are too many
 ABSENT = frozenset((errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT))  # a name may stand for a family that is not here
 EXHAUSTED = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 
@@ -22,7 +24,7 @@ EXHAUSTED = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 class Listener:
     """One address to listen at: one socket, or one for each family that its host's name stands for."""
 
-    __slots__ = ("accepted", "backlog", "host", "port", "rests", "servers", "sockets", "turn", "wanted_port")
+    __slots__ = ("accepted", "backlog", "host", "pace", "port", "rests", "servers", "sockets", "turn", "wanted_port")
 
     def __init__(self, turn: Turn, host: str, port: int, backlog: int) -> None:
         self.turn = turn
@@ -34,6 +36,8 @@ class Listener:
         self.servers: list[asyncio.Server] = []  # on event loops that bring transports of their own
         self.rests: list[asyncio.TimerHandle] = []  # the ends of pauses in accepting
         self.accepted = 0
+        settings = turn.settings
+        self.pace = Pace(settings.accept_rate, settings.accept_burst, turn.now)
 
     def __repr__(self) -> str:
         return f"<Listener {self.address}{'' if self.sockets else ', closed'}>"
@@ -91,6 +95,9 @@ class Listener:
         """Clients are waiting to be let in."""
         loop = self.turn.loop
         for _ in range(ACCEPTS):
+            if self.why_not():
+                self.rest(sock)
+                return
             try:
                 connected, peer = sock.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
@@ -99,12 +106,34 @@ class Listener:
                 if error.errno not in EXHAUSTED:
                     raise
                 logger.error("%s: no connection can be accepted: %s", self.address, error.strerror)
-                loop.remove_reader(sock)
-                self.rests.append(loop.call_later(REST, self.accept_again, sock))
+                self.turn.core.ledger.reached("max_connections", "", "", f"no descriptors: {error.strerror}")
+                self.rest(sock)
                 return
             connected.setblocking(False)
             connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            connected.setsockopt(
+                socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1
+            )  # for clients whose keep-alive is long or none
             SocketTransport(loop, connected, peer, self.make_stream())
+
+    def why_not(self) -> str:
+        """The limit that forbids to accept another connection now, or nothing; who waits, waits in the backlog."""
+        turn = self.turn
+        admission = turn.core.admission
+        limit = admission.is_closed
+        if not limit and len(turn.streams) >= turn.core.limits.max_connections + TOLD:
+            limit = "max_connections"
+        if not limit and not self.pace.admits(turn.begin()):
+            limit = "accept_rate"
+        if limit:
+            turn.core.ledger.reached(limit, "", "", f"{self.address} accepts no connection for {REST:g} s")
+        return limit
+
+    def rest(self, sock: socket.socket) -> None:
+        """Accept nobody for a while."""
+        loop = self.turn.loop
+        loop.remove_reader(sock)
+        self.rests.append(loop.call_later(REST, self.accept_again, sock))
 
     def accept_again(self, sock: socket.socket) -> None:
         """There may be descriptors again."""

@@ -10,12 +10,15 @@ cdef class Stream:
     cdef public bint has_ended
     cdef public bint is_blocked
     cdef public bint is_closing
+    cdef public bint is_holding
     cdef public object listener
     cdef public Outbox outbox
+    cdef public object stall
     cdef public object task
     cdef public object timer
     cdef public object transport
     cdef public Turn turn
+    cdef public long long unsent_before
 
     @cython.locals(connection=Connection, now=double)
     cpdef data_received(self, data)

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from linnet.core.deadlines import Deadline
 from linnet.core.outbox import Outbox
 from linnet.core.ports import Peer
 from linnet.core.server_connection import ServerConnection
@@ -17,6 +18,7 @@ from linnet.net.turn import Turn
 logger = logging.getLogger("linnet.connections")
 
 HIGH_WATER = 65536  # bytes in the transport's own buffer, above which what there is to say stays in the outbox
+HOLD_FACTOR = 2  # times the limit for QoS 0, above which what makes us send more is not read
 LINGER = 1.0  # seconds that a peer has to take our last words before the connection is cut
 
 
@@ -28,12 +30,15 @@ class Stream:
         "has_ended",
         "is_blocked",
         "is_closing",
+        "is_holding",
         "listener",
         "outbox",
+        "stall",
         "task",
         "timer",
         "transport",
         "turn",
+        "unsent_before",
     )
 
     def __init__(self, turn: Turn, listener: str) -> None:
@@ -43,10 +48,13 @@ class Stream:
         self.connection: ServerConnection | None = None
         self.outbox: Outbox | None = None
         self.is_blocked = False  # the transport's buffer is full
+        self.is_holding = False  # so much is unsent that nothing is read
         self.is_closing = False
         self.has_ended = False  # nothing comes in any more
         self.task: asyncio.Task[None] | None = None  # waits for a hook
         self.timer: asyncio.TimerHandle | None = None
+        self.stall: Deadline | None = None  # when a peer that takes nothing is given up
+        self.unsent_before = 0  # bytes in the transport when that was decided on
 
     def __repr__(self) -> str:
         return f"<Stream of {self.connection!r}>"
@@ -93,20 +101,51 @@ class Stream:
             self.timer = None
         if self.task is not None:
             self.task.cancel()
+        turn.core.deadlines.cancel(self.stall)
         connection = self.connection
         if connection is not None:
+            connection.outbox.discard()
             detail = f"connection lost: {error}" if error is not None else "the client closed the connection"
             connection.finish(detail, turn.begin())
 
     def pause_writing(self) -> None:
         """asyncio: the peer does not take what we send."""
         self.is_blocked = True
+        self.watch_stall(self.turn.begin())
+
+    def watch_stall(self, now: float) -> None:
+        """Look again in a while whether the peer has taken anything."""
+        core = self.turn.core
+        self.unsent_before = self.unsent()
+        core.deadlines.cancel(self.stall)
+        self.stall = core.deadlines.at(now + self.turn.settings.write_timeout, self.has_stalled)
+
+    def has_stalled(self, now: float) -> None:
+        """Has the peer taken anything?"""
+        self.stall = None
+        if not self.is_blocked or self.has_ended:
+            return
+        if self.unsent() != self.unsent_before:
+            self.watch_stall(now)
+            return
+        self.give_up("write_timeout", f"it took no byte in {self.turn.settings.write_timeout:g} s")
+
+    def unsent(self) -> int:
+        """Bytes that the transport has yet to write."""
+        size: int = self.transport.get_write_buffer_size()
+        return size
 
     def resume_writing(self) -> None:
         """asyncio: the peer takes more."""
         self.is_blocked = False
-        self.turn.begin()  # whoever waits for room may go on
+        now = self.turn.begin()  # whoever waits for room may go on
+        self.turn.core.deadlines.cancel(self.stall)
+        self.stall = None
         self.write()
+        outbox, connection = self.outbox, self.connection
+        if self.is_holding and outbox is not None and connection is not None and outbox.size <= outbox.limit:
+            self.is_holding = False
+            connection.go_on(now)
 
     def write(self) -> None:
         """Write the outbox as far as the transport takes it."""
@@ -115,22 +154,37 @@ class Stream:
         if not outbox.pieces:
             return
         if self.is_blocked:
-            if outbox.is_excessive:
-                self.give_up("the client does not read what it is sent")
+            self.hold_back(outbox)
         elif self.has_ended:
-            outbox.take()
+            outbox.discard()
         elif outbox.is_bulky():
             self.transport.writelines(outbox.take_pieces())
         else:
             self.transport.write(outbox.take())
 
-    def give_up(self, detail: str) -> None:
+    def hold_back(self, outbox: Outbox) -> None:
+        """The peer does not take what it is sent: read no more of what makes us send more, and give it up at last."""
+        connection = self.connection
+        assert connection is not None
+        if outbox.is_excessive:
+            self.give_up("max_output_bytes_hard", f"{outbox.size} bytes wait, and it does not read them")
+        elif outbox.size > outbox.limit * HOLD_FACTOR and not self.is_holding:
+            self.is_holding = True
+            self.turn.core.reached(
+                "max_output_bytes", connection, f"{outbox.size} bytes wait: it is not read meanwhile"
+            )
+            connection.pause()
+
+    def give_up(self, limit: str, detail: str) -> None:
         """Cut the connection: what is in the outbox would never be read."""
-        outbox = self.outbox
-        assert outbox is not None and self.connection is not None
-        outbox.take()
-        self.connection.finish(detail, self.turn.begin())
-        self.transport.abort()
+        connection = self.connection
+        assert connection is not None
+        now = self.turn.begin()
+        self.turn.core.reached(limit, connection, detail)
+        connection.outbox.discard()
+        connection.finish(f"{limit}: {detail}", now)
+        if not self.has_ended:
+            self.transport.abort()
 
     def finish(self) -> None:
         """The connection is over for the core: close when the turn's last words are written."""
@@ -147,12 +201,13 @@ class Stream:
         if self.is_closing or self.has_ended:
             return
         self.is_closing = True
+        self.write()
+        self.transport.resume_reading()  # to see that the peer is done too
         self.transport.write_eof()
         self.timer = self.turn.loop.call_later(LINGER, self.transport.abort)
 
     def wait(self, verdict: Awaitable[Any], then: Callable[[Any, float], None]) -> None:
         """Read no more until an answer is there, and go on with it."""
-        self.transport.pause_reading()
         self.task = self.turn.loop.create_task(self.ask(verdict, then))
 
     async def ask(self, verdict: Awaitable[Any], then: Callable[[Any, float], None]) -> None:
@@ -168,7 +223,15 @@ class Stream:
             connection.fail(
                 ProtocolError(ReasonCode.UNSPECIFIED_ERROR, "a hook of the broker failed"), self.turn.begin()
             )
-        if not self.has_ended and not connection.waiting:
+
+    def pause(self) -> None:
+        """Leave in the socket what comes in."""
+        if not self.has_ended:
+            self.transport.pause_reading()
+
+    def resume(self) -> None:
+        """Read again."""
+        if not self.has_ended:
             self.transport.resume_reading()
 
 

@@ -119,6 +119,10 @@ class SocketTransport:
                 return
             sent -= len(piece)
 
+    def get_write_buffer_size(self) -> int:
+        """Bytes that the socket has not taken yet."""
+        return len(self.pending) if self.pending is not None else 0
+
     def keep(self, rest: memoryview) -> None:
         """Write the rest when the socket takes it, and let the stream hold back more until then."""
         self.pending = rest

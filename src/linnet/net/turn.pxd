@@ -13,9 +13,11 @@ cdef class Turn:
     cdef public object loop
     cdef public double now
     cdef public object opened
+    cdef public object settings
     cdef public dict streams
     cdef public set tasks
     cdef public object timer
+    cdef public object unwritten
 
     cpdef double begin(self) except -1
     @cython.locals(outbox=Outbox, marked=list)

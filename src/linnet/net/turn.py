@@ -7,16 +7,20 @@ once per turn, and no message waits for a timer.
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Awaitable, Callable
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from linnet.core.broker import BrokerCore
+from linnet.core.outbox import Outbox
 from linnet.net.loop import TurnLoop
 
 if TYPE_CHECKING:
     from linnet.net.stream import Stream
+    from linnet.settings import Settings
 
+MOST_WRITES = 500  # in one turn, where it would be more
 logger = logging.getLogger("linnet.hooks")
 
 
@@ -33,13 +37,16 @@ class Turn:
         "loop",
         "now",
         "opened",
+        "settings",
         "streams",
         "tasks",
         "timer",
+        "unwritten",
     )
 
-    def __init__(self, core: BrokerCore, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, core: BrokerCore, loop: asyncio.AbstractEventLoop, settings: "Settings") -> None:
         self.core = core
+        self.settings = settings
         self.loop = loop
         self.now = loop.time()
         self.is_open = False
@@ -48,6 +55,7 @@ class Turn:
         self.is_scheduling = not isinstance(loop, TurnLoop)  # whether the end of a turn has to be scheduled
         if isinstance(loop, TurnLoop):
             loop.at_turn_end(self.end)
+        self.unwritten: deque[Outbox] = deque()  # marked in earlier turns, when there were very many
         self.closing: list[Stream] = []  # to be closed after what they have to say is written
         self.streams: dict[Stream, None] = {}  # all open ones
         self.opened: Callable[[Stream], None] = _nobody_asks  # is told of each new one, before it has read anything
@@ -75,11 +83,15 @@ class Turn:
             return
         self.is_open = False
         core = self.core
-        more = bool(core.replaying) and core.turn_ended(self.now)
+        more = len(core.chores) > 0 and core.chores.run(self.now)
         marked = core.marked
-        for outbox in marked:
-            outbox.stream.write()
-        marked.clear()
+        if len(marked) > MOST_WRITES or self.unwritten:
+            self.write_slice(marked)
+            more = more or len(self.unwritten) > 0
+        else:
+            for outbox in marked:
+                outbox.stream.write()
+            marked.clear()
         if self.closing:
             closing = self.closing
             self.closing = []
@@ -87,6 +99,23 @@ class Turn:
                 stream.close()
         if more:
             self.loop.call_soon(self.begin)
+
+    def write_slice(self, marked: list[Outbox]) -> None:
+        """Where very many have something to write, write for those who have just asked, and for some of the others.
+
+        A write is a system call: ten thousand of them would keep everybody waiting for a tenth of a second.
+        """
+        now = self.now
+        if len(marked) <= MOST_WRITES:
+            urgent = marked[:]
+        else:
+            urgent = [outbox for outbox in marked if outbox.stream.connection.last_heard == now]
+            self.unwritten.extend(outbox for outbox in marked if outbox.stream.connection.last_heard != now)
+        marked.clear()
+        for outbox in urgent:
+            outbox.stream.write()
+        for _ in range(min(MOST_WRITES, len(self.unwritten))):
+            self.unwritten.popleft().stream.write()
 
     def due_at(self, when: float) -> None:
         """Have `tick` called at a time, which is before all others that are due."""

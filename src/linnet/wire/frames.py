@@ -105,10 +105,8 @@ class FrameReader:
                 return False
             remaining = self.stop
         if at - start + remaining > self.maximum:
-            raise ProtocolError(
-                ReasonCode.PACKET_TOO_LARGE,
-                f"packet of {at - start + remaining} bytes, {self.maximum} allowed",
-            )
+            detail = f"packet of {at - start + remaining} bytes, {self.maximum} allowed"
+            raise ProtocolError(ReasonCode.PACKET_TOO_LARGE, detail, limit="max_packet_size")
         if at - start + remaining > left:
             self.missing = at - start + remaining - left
             self.pieces = [self.data[start:] if left < SMALL_PIECE else memoryview(self.data)[start:]]

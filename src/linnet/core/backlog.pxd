@@ -1,0 +1,16 @@
+cimport cython
+
+@cython.final
+cdef class Backlog:
+    cdef public long long bytes
+    cdef public long long in_flight
+    cdef public long long max_queued_bytes
+    cdef public long long max_queued_messages
+    cdef public long long max_store_bytes
+    cdef public long long messages
+    cdef public dict overfull
+    cdef public list policies
+    cdef public str policy
+    cdef public dict reached
+    cdef public dict slow
+    cdef public int verdict

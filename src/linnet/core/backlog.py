@@ -1,0 +1,123 @@
+"""The backlog: all that waits in the queues of all sessions together, and what is done when a queue is full.
+
+A queue is full when its session's limits are reached, or the limit on all queues. Then the policy of the subscription
+that the message came by decides. None of them ever drops a control packet, and each drop is counted.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from linnet.core.topics import covers
+
+if TYPE_CHECKING:
+    from linnet.core.queue import Queue
+    from linnet.core.sender import Delivery
+    from linnet.core.session import Session
+    from linnet.core.statistics import Statistics
+
+# The policies, as the settings name them
+HOLD = "hold"  # queue it all the same, and withhold the publisher's acknowledgement until there is room again
+REFUSE = "refuse"  # nobody gets it, and the publisher is told 0x97
+DROP_OLDEST = "drop_oldest"  # in favour of the new one
+DROP_NEWEST = "drop_newest"  # this session misses it, and the publisher is told 0x97
+DISCONNECT = "disconnect"  # the same, and the slow one has to go
+
+# What becomes of the message that is being handed on
+NOBODY_ASKS = -1  # its publisher cannot be held back or told
+FINE = 0
+HELD = 1  # the publisher is to wait for its acknowledgement
+LOST = 2  # a persistent session could not be given it
+
+
+class Backlog:
+    """What waits for all sessions, the limits on it, and the policies for full queues."""
+
+    __slots__ = (
+        "bytes",
+        "in_flight",
+        "max_queued_bytes",
+        "max_queued_messages",
+        "max_store_bytes",
+        "messages",
+        "overfull",
+        "policies",
+        "policy",
+        "reached",
+        "slow",
+        "verdict",
+    )
+
+    def __init__(self, max_queued_messages: int, max_queued_bytes: int, max_store_bytes: int = 1 << 60) -> None:
+        self.max_queued_messages = max_queued_messages  # for one session
+        self.max_queued_bytes = max_queued_bytes  # for one session
+        self.max_store_bytes = max_store_bytes  # for all sessions together
+        self.messages = 0
+        self.bytes = 0
+        self.in_flight = 0  # sent with QoS 1 or 2, and not acknowledged
+        self.reached: dict[str, int] = {}  # by the name of a limit: how often
+        self.verdict = NOBODY_ASKS
+        self.overfull: dict[Queue, Session] = {}  # what the message now handed on has filled beyond the limits
+        self.policy = DROP_NEWEST
+        self.policies: list[tuple[bytes, str]] = []  # by topic filter, for the subscriptions that they cover
+        self.slow: dict[Session, None] = {}  # to be disconnected at the end of the turn
+
+    def __repr__(self) -> str:
+        return f"<Backlog {self.messages} messages, {self.bytes} bytes, {self.in_flight} in flight>"
+
+    def set_policies(self, policy: str, policies: tuple[str, ...]) -> None:
+        """Choose what happens at a full queue; `policies` are FILTER=POLICY, of which the first that covers holds."""
+        self.policy = policy
+        self.policies = [(name.encode(), kind) for name, _, kind in (one.rpartition("=") for one in policies)]
+
+    def policy_for(self, topics: bytes) -> str:
+        """What happens to the messages of a subscription to this filter when the session's queue is full."""
+        for pattern, policy in self.policies:
+            if covers(pattern, topics):
+                return policy
+        return self.policy
+
+    def overflow(self, queue: Queue, delivery: Delivery, statistics: Statistics, has_receiver: bool) -> bool:
+        """A queue has no room for this: do what the policy says. True: queue it, for there is room now, or will be."""
+        message = delivery.message
+        assert message is not None
+        limit = self.limit_of(queue, message.weight())
+        self.reached[limit] = self.reached.get(limit, 0) + 1
+        policy = delivery.subscription.policy
+        session = delivery.subscription.session
+        is_asked = self.verdict != NOBODY_ASKS and delivery.qos > 0
+        if policy == DROP_OLDEST:
+            if drop_oldest(queue, message.weight(), statistics):
+                return True
+        elif policy == HOLD and is_asked and has_receiver:
+            self.verdict = max(self.verdict, HELD)
+            self.overfull[queue] = session
+            return True
+        elif policy == DISCONNECT and has_receiver:
+            self.slow[session] = None
+        if is_asked and session.expiry_interval > 0:
+            self.verdict = LOST
+        statistics.lose()
+        statistics.dropped_queue_full += 1
+        return False
+
+    def take_overfull(self) -> list[Session]:
+        """Whose queues the message that was handed on has filled beyond their limits."""
+        sessions = list(self.overfull.values())
+        self.overfull.clear()
+        return sessions
+
+    def limit_of(self, queue: Queue, weight: int) -> str:
+        """Which limit it is that a message of this weight is too much for."""
+        if len(queue) >= self.max_queued_messages:
+            return "max_queued_messages"
+        return "max_queued_bytes" if queue.bytes + weight > self.max_queued_bytes else "max_store_bytes"
+
+
+def drop_oldest(queue: Queue, weight: int, statistics: Statistics) -> bool:
+    """Drop from a queue's head until there is room; False when it would have none if it were empty."""
+    while queue and queue.is_full(weight):
+        queue.take()
+        statistics.lose()
+        statistics.dropped_queue_full += 1
+    return not queue.is_full(weight)
