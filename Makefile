@@ -20,7 +20,7 @@ SOURCES := $(shell find src -name '*.py' -o -name '*.pxd' -o -name py.typed 2>/d
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: help run build test test-interpreted test-compiled test-other-pythons lint types format \
-	conformance bench system-packages wheel clean
+	conformance bench scale soak system-packages wheel clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -58,6 +58,12 @@ conformance: $(STAMPS)/tools ## which normative statements have a test, and whic
 
 bench: $(STAMPS)/compiled ## CPU time per message and latency, side by side with other brokers (ARGS=...)
 	env -u PYTHONPATH $(BIN)/python benchmarks/run.py $(ARGS)
+
+scale: $(STAMPS)/compiled ## 10,000 connections, a million subscriptions, fan-outs: what they cost, and bars (ARGS=...)
+	env -u PYTHONPATH $(BIN)/python benchmarks/scale.py $(ARGS)
+
+soak: $(STAMPS)/compiled ## clients, sessions and messages that come and go: everything is back where it began (ARGS=...)
+	env -u PYTHONPATH $(BIN)/python benchmarks/soak.py $(ARGS)
 
 wheel: $(STAMPS)/tools ## a wheel and an sdist in dist/
 	$(BIN)/python -m build --no-isolation --sdist --wheel

@@ -1,4 +1,4 @@
-"""A small blocking client of MQTT 3.1.1 for measurements: packets made ahead, and nothing between them and the socket.
+"""A small blocking client of MQTT for measurements: packets made ahead, and nothing between them and the socket.
 
 client.py PORT      the client beside: sends one PINGREQ after the other until its standard input is closed, and
                     prints as JSON how long the answers took, in milliseconds
@@ -40,11 +40,12 @@ def packet(header: int, body: bytes) -> bytes:
     return bytes((header,)) + length + bytes((left,)) + body
 
 
-def connect(client_id: bytes, clean: bool = True, will: tuple[bytes, bytes] | None = None) -> bytes:
-    """CONNECT without keep alive; a will has a topic and a payload."""
+def connect(client_id: bytes, clean: bool = True, will: tuple[bytes, bytes] | None = None, level: int = 4) -> bytes:
+    """CONNECT without keep alive; a will has a topic and a payload. Level 5 is MQTT 5.0, without properties."""
     flags = (2 if clean else 0) | (4 if will else 0)
-    payload = text(client_id) + (text(will[0]) + text(will[1]) if will else b"")
-    return packet(0x10, b"\x00\x04MQTT\x04" + bytes((flags,)) + b"\x00\x00" + payload)
+    none = b"\x00" if level == 5 else b""
+    payload = text(client_id) + (none + text(will[0]) + text(will[1]) if will else b"")
+    return packet(0x10, b"\x00\x04MQTT" + bytes((level, flags)) + b"\x00\x00" + none + payload)
 
 
 def subscribe(filters: list[bytes], qos: int = 0) -> bytes:
@@ -52,20 +53,23 @@ def subscribe(filters: list[bytes], qos: int = 0) -> bytes:
     return packet(0x82, b"\x00\x01" + b"".join(text(name) + bytes((qos,)) for name in filters))
 
 
-def publish(topic: bytes, payload: bytes, qos: int = 0, retain: bool = False) -> bytes:
-    """PUBLISH; with QoS 1 always with the packet identifier 1, so it has to be acknowledged before the next."""
-    return packet(PUBLISH | qos << 1 | retain, text(topic) + (b"\x00\x01" if qos else b"") + payload)
+def publish(topic: bytes, payload: bytes, qos: int = 0, retain: bool = False, packet_id: int = 1) -> bytes:
+    """PUBLISH of MQTT 3.1.1; the packet identifier goes with QoS 1."""
+    number = packet_id.to_bytes(2, "big") if qos else b""
+    return packet(PUBLISH | qos << 1 | retain, text(topic) + number + payload)
 
 
 class Client:
     """A connected client. Whatever does not come within `PATIENCE` raises TimeoutError, a close ConnectionError."""
 
-    def __init__(self, port: int, client_id: str, clean: bool = True, will: tuple[bytes, bytes] | None = None) -> None:
+    def __init__(
+        self, port: int, client_id: str, clean: bool = True, will: tuple[bytes, bytes] | None = None, level: int = 4
+    ) -> None:
         self.sock = socket.create_connection(("127.0.0.1", port), PATIENCE)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.unread = b""
-        self.sock.sendall(connect(client_id.encode(), clean, will))
-        if self.expect(CONNACK).body[1:] != b"\x00":
+        self.sock.sendall(connect(client_id.encode(), clean, will, level))
+        if self.expect(CONNACK).body[1] != 0:
             raise ConnectionError(f"{client_id} is refused")
 
     def __enter__(self) -> Self:

@@ -39,8 +39,9 @@ SECONDS = 5.0  # of a flood, and of listening to a broker at rest
 PING_BAR = 50.0  # ms
 QUICK_DIVISOR = 50
 SPARE_FILES = 200  # descriptors that a process needs besides its connections
-# The measurements are about cost, not about limits; what this linnet does not know yet is left out
-RAISED = {
+# The measurements are about cost, not about limits
+RAISED: dict[str, int | str] = {
+    "log_level": "warning",
     "max_connections": 200_000,
     "accept_rate": 0,
     "max_preconnect_per_address": 0,
@@ -79,16 +80,15 @@ class Bench:
 
     def broker(self) -> BrokerProcess:
         python = str(self.bin / "python")
-        known = subprocess.run(
-            [python, "-c", "from linnet.settings import OPTIONS; print(*OPTIONS)"],
-            check=True,
-            capture_output=True,
-            text=True,
-        ).stdout.split()
-        words = [python, "-m", "linnet", "serve", "--listen", "127.0.0.1:{port}", "--set", "log_level=warning"]
-        for name, value in RAISED.items():
-            words += ["--set", f"{name}={value}"] if name in known else []
+        words = [python, "-m", "linnet", "serve", "--listen", "127.0.0.1:{port}", *settings(python, RAISED)]
         return BrokerProcess("linnet", {"cmd": words})
+
+
+def settings(python: str, wanted: dict[str, int | str]) -> list[str]:
+    """The options that ask for these settings, without those that this linnet does not know."""
+    command = [python, "-c", "from linnet.settings import OPTIONS; print(*OPTIONS)"]
+    known = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+    return [word for name, value in wanted.items() if name in known for word in ("--set", f"{name}={value}")]
 
 
 class Beside:
@@ -242,7 +242,8 @@ def retained(bench: Bench) -> Iterator[Figure]:
 
 def flood(port: int, sent: list[int]) -> None:
     """Publish 1 KB messages, half of them QoS 1, as fast as the broker takes them, until it ends."""
-    burst = publish(b"flood", b"x" * 1024) * 50 + publish(b"flood", b"x" * 1024, 1) * 50
+    burst = publish(b"flood", b"x" * 1024) * 50
+    burst += b"".join(publish(b"flood", b"x" * 1024, 1, packet_id=number + 1) for number in range(50))
     with contextlib.suppress(ConnectionError), Client(port, "flood") as client:
         while True:
             client.send(burst)
