@@ -208,8 +208,10 @@ class Peer:
         will: Will | None = None,
         properties: Properties | None = None,
         manual: bool = False,
+        host: str | None = None,
     ) -> None:
         self.address = address(target)
+        self.source = None if host is None else (host, 0)  # the address of this machine to come from
         self.client_id = client_id
         self.version = version
         self.manual = manual  # acknowledge nothing without being told
@@ -231,9 +233,9 @@ class Peer:
         self._last_id = 0
 
     @classmethod
-    def raw(cls, target: Target, version: Version = V5, manual: bool = True) -> "Peer":
+    def raw(cls, target: Target, version: Version = V5, manual: bool = True, host: str | None = None) -> "Peer":
         """A peer that only opens its socket: no CONNECT, and no acknowledgement unless `manual` is false."""
-        peer = cls(target, version=version, manual=manual)
+        peer = cls(target, version=version, manual=manual, host=host)
         peer._login = None
         return peer
 
@@ -242,7 +244,7 @@ class Peer:
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
         async with asyncio.timeout(PATIENCE):
-            await loop.create_connection(lambda: self._line, *self.address)
+            await loop.create_connection(lambda: self._line, *self.address, local_addr=self.source)
         try:
             if self._login is not None:
                 self.connack = await self._line.ask(self._login, Connack)

@@ -1,0 +1,1 @@
+"""The proof of every limit: it is reached from outside, and nobody else notices."""
