@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from linnet.core.topics import HASH, PLUS
+from linnet.core.topics import HASH, PLUS, is_system
 from linnet.wire.publish import Message
 
 
@@ -22,7 +22,8 @@ class RetainedNode:
 class Retained:
     """The retained messages of a broker, by topic, with a tree beside them for wildcards.
 
-    A limit that is reached refuses the new topic and counts; a topic that is there already is always replaced.
+    A limit that is reached refuses the new topic and counts; a topic that is there already is always replaced. The
+    broker's own topics, which no client publishes to, are in no count and under no limit.
     """
 
     __slots__ = (
@@ -33,6 +34,7 @@ class Retained:
         "max_count",
         "max_payload",
         "messages",
+        "own",
         "refused",
         "root",
     )
@@ -44,15 +46,16 @@ class Retained:
         self.messages: dict[bytes, Message] = {}
         self.expiring: dict[bytes, None] = {}  # topics whose message has an expiry interval
         self.root = RetainedNode()
+        self.own = 0  # messages below $SYS; neither they nor their bytes are counted elsewhere
         self.bytes = 0
         self.refused = 0
         self.is_closed = False  # to new topics, for memory is short
 
     def __repr__(self) -> str:
-        return f"<Retained {len(self.messages)} messages, {self.bytes} bytes>"
+        return f"<Retained {len(self)} messages, {self.bytes} bytes>"
 
     def __len__(self) -> int:
-        return len(self.messages)
+        return len(self.messages) - self.own
 
     def limit_reached(self, message: Message) -> str:
         """The name of the limit that leaves no room for a message, which is counted then; empty when it fits."""
@@ -60,11 +63,11 @@ class Retained:
         old = self.messages.get(message.topic_name)
         weight = message.weight() - (old.weight() if old is not None else 0)
         limit = ""
-        if size == 0:
-            pass  # it deletes
+        if size == 0 or is_system(message.topic_name):
+            pass  # it deletes, or is the broker's own
         elif self.max_payload and size > self.max_payload:
             limit = "max_retained_payload"
-        elif old is None and len(self.messages) >= self.max_count:
+        elif old is None and len(self) >= self.max_count:
             limit = "max_retained"
         elif weight > 0 and self.bytes + weight > self.max_bytes:
             limit = "max_retained_bytes"
@@ -83,9 +86,9 @@ class Retained:
         if old is None:
             self.grow(message.topic_name)
         else:
-            self.bytes -= old.weight()
+            self.count(old, -1)
         self.messages[message.topic_name] = message
-        self.bytes += message.weight()
+        self.count(message, 1)
         if message.expiry >= 0:
             self.expiring[message.topic_name] = None
         elif old is not None and old.expiry >= 0:
@@ -96,14 +99,22 @@ class Retained:
         self.messages.clear()
         self.expiring.clear()
         self.root = RetainedNode()
+        self.own = 0
         self.bytes = 0
+
+    def count(self, message: Message, sign: int) -> None:
+        """A message is kept (1), or no longer (-1)."""
+        if is_system(message.topic_name):
+            self.own += sign
+        else:
+            self.bytes += sign * message.weight()
 
     def drop(self, topic_name: bytes) -> None:
         """Forget a topic's message."""
         old = self.messages.pop(topic_name, None)
         if old is None:
             return
-        self.bytes -= old.weight()
+        self.count(old, -1)
         self.expiring.pop(topic_name, None)
         path = [self.root]
         levels = topic_name.split(b"/")

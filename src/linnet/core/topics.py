@@ -129,6 +129,11 @@ def matches(name: bytes, topics: bytes) -> bool:
     return len(wanted) == len(levels)
 
 
+def is_system(name: bytes) -> bool:
+    """Whether this is one of the broker's own topics, which no client publishes to."""
+    return name.startswith(b"$SYS/") or name == SYSTEM
+
+
 def shown(name: bytes) -> str:
     """A topic in an error's text: never longer than a line, never with raw bytes in it."""
     text = repr(name.decode(errors="backslashreplace"))
