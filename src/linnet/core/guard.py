@@ -45,7 +45,10 @@ def check_announced(publish: Publish, limits: Limits) -> None:
     """Does the client keep to what CONNACK told it? `limits` are those of that time."""
     if publish.qos > limits.max_qos:
         raise ProtocolError(
-            ReasonCode.QOS_NOT_SUPPORTED, f"QoS {publish.qos}, {limits.max_qos} at most", "MQTT-3.2.2-11"
+            ReasonCode.QOS_NOT_SUPPORTED,
+            f"QoS {publish.qos}, {limits.max_qos} at most",
+            "MQTT-3.2.2-11",
+            limit="max_qos",
         )
     if publish.retain and not limits.retain_available:
         raise ProtocolError(ReasonCode.RETAIN_NOT_SUPPORTED, "RETAIN is not available", "MQTT-3.2.2-14")

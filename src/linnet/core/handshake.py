@@ -312,6 +312,8 @@ def check_will(will: Will, core: BrokerCore) -> None:
     core.router.rules.check_characters(will.properties.strings())
     check_properties(will.properties, WILL, limits)
     if will.qos > limits.max_qos:
-        raise ProtocolError(ReasonCode.QOS_NOT_SUPPORTED, f"will with QoS {will.qos}", "MQTT-3.2.2-12")
+        raise ProtocolError(
+            ReasonCode.QOS_NOT_SUPPORTED, f"will with QoS {will.qos}", "MQTT-3.2.2-12", limit="max_qos"
+        )
     if will.retain and not limits.retain_available:
         raise ProtocolError(ReasonCode.RETAIN_NOT_SUPPORTED, "retained will", "MQTT-3.2.2-13")
