@@ -92,7 +92,7 @@ class LocalSubscription:
         """Subscribe; retained messages are the first to come."""
         now = self.begin()
         self.core.router.subscribe(self.subscription)
-        if not self.subscription.filter.share:
+        if not self.subscription.share:
             Replay(self.core.router.retained, self.subscription).advance(
                 self.session, len(self.core.router.retained) + 1, now
             )
@@ -102,7 +102,7 @@ class LocalSubscription:
     def close(self) -> None:
         """Unsubscribe. What waits can still be read; then the iteration ends."""
         if self.session.subscriptions:
-            self.core.router.unsubscribe(self.session, self.subscription.filter.name, self.begin())
+            self.core.router.unsubscribe(self.session, self.subscription.name, self.begin())
         self.opened.discard(self)
         self.wake()
 

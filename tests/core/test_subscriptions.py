@@ -33,6 +33,9 @@ def session(client_id: str = "bob") -> Session:
     return Session(client_id, Sender(Backlog(0, 0)), Receiver(0))
 
 
+BOB = session()
+
+
 def subscription(name: str, to: Session | None = None, identifier: int = 0, **options: int) -> Subscription:
     parsed = parse_filter(name.encode(), RULES)
     return Subscription(to or session(), parsed, SubscriptionOptions(**options), identifier)  # type: ignore[arg-type]
@@ -40,15 +43,14 @@ def subscription(name: str, to: Session | None = None, identifier: int = 0, **op
 
 def found(tree: SubscriptionTree, name: str) -> list[str]:
     """The filters that end in the nodes that a topic name leads to."""
-    ends = [s.filter.name.decode() for node in tree.match(name.encode()) for s in (node.subscriptions or {}).values()]
+    ends = [s.name.decode() for node in tree.match(name.encode()) for s in node.members()]
     return sorted(ends)
 
 
 def tree_of(names: Iterable[str]) -> SubscriptionTree:
     tree = SubscriptionTree()
     for name in names:
-        one = subscription(name)
-        tree.node(name.encode()).subscriptions = {one.session: one}
+        tree.node(name.encode()).add(subscription(name, BOB))
     return tree
 
 
@@ -59,18 +61,17 @@ def test_a_match_is_that_of_a_list_whatever_came_and_went(steps: list[tuple[bool
     model: set[str] = set()
     for is_new, name in steps:
         if is_new:
-            one = subscription(name)
-            tree.node(name.encode()).subscriptions = {one.session: one}
+            tree.node(name.encode()).add(subscription(name, BOB))
             model.add(name)
         elif name in model:
             node = tree.find(name.encode())
             assert node is not None
-            node.subscriptions = None
+            node.remove(BOB)
             tree.prune(name.encode())
             model.discard(name)
         else:
             node = tree.find(name.encode())
-            assert node is None or not node.subscriptions
+            assert node is None or not node.members()
             tree.prune(name.encode())  # of what is not there, or leads on: nothing is lost by it
         for topic in topics:
             assert found(tree, topic) == sorted(n for n in model if matches(topic.encode(), n.encode()))
@@ -83,7 +84,7 @@ def test_when_all_have_gone_nothing_is_left(names: list[str]) -> None:
     for name in set(names):
         node = tree.find(name.encode())
         assert node is not None
-        node.subscriptions = None
+        node.remove(BOB)
         tree.prune(name.encode())
     assert tree.root.is_empty()
 
@@ -101,15 +102,15 @@ def test_a_walk_of_sixty_thousand_levels_overflows_nothing() -> None:
     assert found(tree, deep) == ["#", "+/#", deep]
     node = tree.find(deep.encode())
     assert node is not None
-    node.subscriptions = None
+    node.remove(BOB)
     tree.prune(deep.encode())
     assert tree.find(deep.encode()) is None
 
 
 def test_a_node_tells_what_ends_there() -> None:
     tree = tree_of(["a", "a/b", "a/c"])
-    assert repr(tree.find(b"a")) == "<Node 1 here, 2 below>"
-    assert repr(tree) == "<SubscriptionTree 1 first levels>"
+    assert repr(tree.find(b"a")) == "<Node b'a', 1 here, 2 below>"
+    assert repr(tree) == "<SubscriptionTree <Node b'', 0 here, 1 below>>"
 
 
 def test_one_subscription_merged_is_itself() -> None:

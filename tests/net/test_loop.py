@@ -124,7 +124,7 @@ class Crowd:
             ours.setblocking(False)
             theirs.setblocking(False)
             stream = Stream(self.turn, "here:1883")
-            SocketTransport(self.turn.loop, ours, ("192.0.2.7", 1234), stream)
+            SocketTransport(self.turn.loop, ours, stream)
             self.peers.append(theirs)
             self.streams.append(stream)
 

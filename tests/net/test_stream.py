@@ -151,9 +151,11 @@ async def test_a_peer_that_does_not_go_is_cut_in_the_end() -> None:
 async def test_a_lost_connection_leaves_nothing() -> None:
     async with a_place() as place:
         bob, line = await place.client("bob", "t")
+        connection = bob.connection
         bob.connection_lost(ConnectionResetError("reset"))
         assert not place.turn.streams and not place.core.connections and not place.core.sessions
-        assert bob.connection is not None and bob.connection.closed_because == "connection lost: reset"
+        assert connection is not None and connection.closed_because == "connection lost: reset"
+        assert bob.connection is None and bob.outbox is None and bob.transport is None  # no ring of references is left
         await turns()
         assert line.writes == []
 

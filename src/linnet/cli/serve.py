@@ -35,8 +35,10 @@ def run(arguments: Namespace) -> int:
     import asyncio
 
     from linnet.cli import logs
+    from linnet.net.descriptors import raise_limit
 
     logs.configure(settings.log_level, settings.log_format)
+    raise_limit()
     with asyncio.Runner(loop_factory=_loop_factory(settings.event_loop)) as runner:
         return runner.run(_serve(settings, hangups, lambda: _settings(arguments)))
 
@@ -94,7 +96,13 @@ async def _serve(settings: Settings, hangups: Hangups, load: Callable[[], Settin
 
 
 async def _run(broker: Broker, stop_wanted: asyncio.Event) -> int:
+    import asyncio
+
+    from linnet.cli.collector import Collector
+
     settings = broker.settings
+    collector = Collector(asyncio.get_running_loop())
+    collector.start()
     try:
         await broker.start()
     except OSError as error:

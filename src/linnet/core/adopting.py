@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from linnet.core.backlog import HOLD
 from linnet.core.topics import TopicRules
 
 if TYPE_CHECKING:
     from linnet.core.broker import BrokerCore
     from linnet.core.limits import Limits
     from linnet.core.router import Router
+    from linnet.core.session import Session
 
 
 def adopt(core: BrokerCore, limits: Limits) -> None:
@@ -30,9 +32,23 @@ def adopt(core: BrokerCore, limits: Limits) -> None:
     for session in core.sessions.values():
         session.queue_qos0 = limits.queue_qos0
         for subscription in session.subscriptions.values():
-            subscription.policy = backlog.policy_for(subscription.filter.topics)
+            subscription.policy = backlog.policy_for(subscription.topics)
+        let_publishers_go_on(session)
+    for host in core.admission.hosts.values():
+        host.pace.change(limits.max_connect_rate_per_address, max(limits.max_connect_rate_per_address, 1))
     for connection in core.connections:
         connection.obey(limits)
+
+
+def let_publishers_go_on(session: Session) -> None:
+    """Keep nobody waiting for a queue that has room under the new limits, or whose policy is not to hold any more."""
+    waiting = session.sender.waiting
+    if waiting is None or waiting.held is None:
+        return
+    if any(subscription.policy == HOLD for subscription in session.subscriptions.values()):
+        waiting.relax()
+    else:
+        waiting.let_go()
 
 
 def renew_router(router: Router, limits: Limits) -> None:

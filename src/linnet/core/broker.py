@@ -11,7 +11,7 @@ from inspect import isawaitable
 from typing import TYPE_CHECKING, Any
 
 from linnet.core.admission import Admission
-from linnet.core.backlog import Backlog
+from linnet.core.backlog import NOBODY_ASKS, Backlog
 from linnet.core.chores import Chores
 from linnet.core.deadlines import Deadlines
 from linnet.core.fanout import Fanout, Finish
@@ -136,7 +136,7 @@ class BrokerCore:
             self.keep(message)
         if not route.is_wide:
             return self.router.publish(message, route, now)
-        self.chores.fanouts.append(Fanout(message, route, self.backlog, finish or _nobody_waits))
+        self.chores.fanouts.append(Fanout(message, route, self.backlog, finish or _nobody_waits, NOBODY_ASKS))
         return len(route.targets) + len(route.groups)
 
     def fan_out(self, message: Message, route: Route, connection: ServerConnection, finish: Finish) -> None:
@@ -223,7 +223,12 @@ class BrokerCore:
                 subscription.group.came_online(now)
 
     def leave(self, session: Session, said_goodbye: bool, now: float) -> None:
-        """A session's connection is over [MQTT-3.14.4-3, MQTT-3.1.2-8, MQTT-3.1.2-23]."""
+        """A session's connection is over [MQTT-3.14.4-3, MQTT-3.1.2-8, MQTT-3.1.2-23].
+
+        That may happen while a message is handed on, whose publisher answers for nothing that is done here.
+        """
+        verdict, self.backlog.verdict = self.backlog.verdict, NOBODY_ASKS
+        self.backlog.slow.pop(session, None)
         session.detach()
         groups = {subscription.group for subscription in session.subscriptions.values()}
         groups.update(delivery.subscription.group for delivery in session.sender.in_flight.values())
@@ -238,11 +243,13 @@ class BrokerCore:
             self.end(session, now)
         elif session.expiry_interval != NEVER:
             session.deadline = self.deadlines.at(now + session.expiry_interval, lambda then: self.end(session, then))
+        self.backlog.verdict = verdict
 
     def forget(self, now: float) -> None:
         """The broker has stopped: nothing of what it kept in memory is left."""
         for session in list(self.sessions.values()):
             self.end(session, now)
+        self.chores.clear(now)
         self.router.retained.clear()
         self.moved_to = None
 
@@ -269,14 +276,14 @@ class BrokerCore:
     def subscribe(self, subscription: Subscription, now: float) -> None:
         """Make a subscription and send what is retained for it [MQTT-3.3.1-9, -10, -11]."""
         session = subscription.session
-        subscription.policy = self.backlog.policy_for(subscription.filter.topics)
+        subscription.policy = self.backlog.policy_for(subscription.topics)
         is_new = self.router.subscribe(subscription)
         self.store.subscribed(subscription)
         for observer in self.observers:
             observer.subscribed(session, subscription)
         handling = subscription.retain_handling
         wants_retained = handling == SEND_AT_SUBSCRIBE or (handling == SEND_IF_NEW and is_new)
-        if wants_retained and not subscription.filter.share:
+        if wants_retained and not subscription.share:
             self.chores.want(session, Replay(self.router.retained, subscription))
 
     def unsubscribe(self, session: Session, name: bytes, now: float) -> bool:

@@ -75,15 +75,25 @@ class Chores:
         left = self.core.limits.retained_slice
         while session.replays:
             replay = session.replays[0]
-            if session.subscriptions.get(replay.subscription.filter.name) is replay.subscription:
+            if session.subscriptions.get(replay.subscription.name) is replay.subscription:
                 count = replay.sent
                 is_done = replay.advance(session, left, now)
                 left -= replay.sent - count
                 if not is_done:
                     return left < self.core.limits.retained_slice
             session.replays.popleft()
+        session.replays = None  # an empty one takes its room too
         del self.replaying[session]
         return False
+
+    def clear(self, now: float) -> None:
+        """The broker has stopped: whoever waits for a message to reach everybody waits no more."""
+        fanouts = list(self.fanouts)
+        self.fanouts.clear()
+        for fanout in fanouts:
+            fanout.finish(fanout, now)
+        self.resumed.clear()
+        self.core.backlog.slow.clear()
 
     def forget(self, session: Session) -> None:
         """A session has ended."""

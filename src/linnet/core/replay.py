@@ -24,7 +24,7 @@ class Replay:
     def __init__(self, retained: Retained, subscription: Subscription) -> None:
         self.retained = retained
         self.subscription = subscription
-        self.topics: Iterator[bytes] = retained.matching(subscription.filter.topics)
+        self.topics: Iterator[bytes] = retained.matching(subscription.topics)
         self.sent = 0
 
     def __repr__(self) -> str:

@@ -87,8 +87,8 @@ class Router:
         by_session: dict[Session, list[Subscription]] = {}
         groups: list[SharedGroup] = []
         for node in self.tree.match(topic_name):
-            for session, subscription in (node.subscriptions or {}).items():
-                by_session.setdefault(session, []).append(subscription)
+            for subscription in node.members():
+                by_session.setdefault(subscription.session, []).append(subscription)
             groups.extend((node.groups or {}).values())
         targets: list[Subscription] = []
         for subscriptions in by_session.values():
@@ -119,30 +119,27 @@ class Router:
 
     def subscribe(self, subscription: Subscription) -> bool:
         """Add a subscription, or replace the session's one for the same filter [MQTT-3.8.4-3]; True if it is new."""
-        name = subscription.filter
         session = subscription.session
-        node = self.tree.node(name.topics)
-        old = session.subscriptions.get(name.name)
-        if name.share:
+        node = self.tree.node(subscription.topics)
+        old = session.subscriptions.get(subscription.name)
+        if subscription.share:
             self.join(node, subscription)
         else:
-            if node.subscriptions is None:
-                node.subscriptions = {}
-            node.subscriptions[session] = subscription
-        session.subscriptions[name.name] = subscription
-        self.changed(name.topics, name.has_wildcard)
+            node.add(subscription)
+        session.subscriptions[subscription.name] = subscription
+        self.changed(subscription)
         if old is None:
             self.subscription_count += 1
         return old is None
 
     def join(self, node: Node, subscription: Subscription) -> None:
         """Put a subscription into its group."""
-        name = subscription.filter.share
+        name = subscription.share
         if node.groups is None:
             node.groups = {}
         group = node.groups.get(name)
         if group is None:
-            group = node.groups[name] = SharedGroup(subscription.filter.name)
+            group = node.groups[name] = SharedGroup(subscription.name)
         subscription.group = group
         group.join(subscription)
 
@@ -151,24 +148,23 @@ class Router:
         subscription = session.subscriptions.pop(name, None)
         if subscription is None:
             return False
-        topics = subscription.filter.topics
-        node = self.tree.find(topics)
+        node = self.tree.find(subscription.topics)
         assert node is not None
         group = subscription.group
         if group is not None:
             group.leave(subscription, now)
             if not group.members and node.groups:
-                del node.groups[subscription.filter.share]
-        elif node.subscriptions:
-            del node.subscriptions[session]
-        self.tree.prune(topics)
+                del node.groups[subscription.share]
+        else:
+            node.remove(session)
+        self.tree.prune(subscription.topics)
         self.subscription_count -= 1
-        self.changed(topics, subscription.filter.has_wildcard)
+        self.changed(subscription)
         return True
 
-    def changed(self, topics: bytes, has_wildcard: bool) -> None:
+    def changed(self, subscription: Subscription) -> None:
         """Forget the routes that a changed subscription may alter."""
-        if has_wildcard:
+        if subscription.filter.has_wildcard:
             self.routes.clear()
         else:
-            self.routes.pop(topics, None)
+            self.routes.pop(subscription.topics, None)

@@ -31,6 +31,7 @@ PUBREC_START = b"\x50\x02"
 PUBREC = 5
 CONNECT_HEADER = 0x10
 PINGRESP = b"\xd0\x00"
+SHOWN = 64  # bytes at most of a packet that was wrong, for the log
 GRACE = 1.5  # times the keep-alive, after which a silent client is gone [MQTT-3.1.2-22]
 
 
@@ -96,7 +97,8 @@ class ServerConnection(Connection):
 
     def obey(self, limits: Limits) -> None:
         """Take over those limits that the client was told nothing of."""
-        self.outbox.limit = limits.max_output_bytes
+        is_short = self.core.admission.is_closed == "memory_high"  # then QoS 0 does not wait
+        self.outbox.limit = 0 if is_short else limits.max_output_bytes
         self.outbox.hard_limit = limits.max_output_bytes_hard
         self.tells_no_subscribers = limits.tell_no_subscribers and self.version.can_say_why
         is_watched = self.core.publish_hook is not None or limits.check_payload_format
@@ -213,12 +215,15 @@ class ServerConnection(Connection):
         self.core.resume(self)
 
     def fan_out(self, publish: Publish, message: Message, route: Route) -> None:
-        """Hand a message on to very many, in slices."""
+        """Hand a message on to very many, in slices. One that is sent again meanwhile is not handed on twice."""
+        if publish.qos == 2:
+            self.receiver.keep(publish.packet_id)
         self.core.fan_out(message, route, self, lambda fanout, then: self.fanned_out(publish, fanout, then))
 
     def fanned_out(self, publish: Publish, fanout: Fanout, now: float) -> None:
         """A message has reached all of very many; go on with the next."""
         if publish.qos > 0 and self.is_open:
+            self.receiver.release(publish.packet_id)  # unless it is refused, it is kept again
             settle(self, publish, fanout.verdict, False, fanout.holders)
         self.core.resume(self)
 
@@ -247,7 +252,7 @@ class ServerConnection(Connection):
             return
         frames = self.frames
         is_secret = frames.header >> 4 in (PacketType.CONNECT, PacketType.AUTH)
-        packet = b"" if is_secret else frames.data[frames.start : frames.start + 64]
+        packet = b"" if is_secret else frames.data[frames.start : min(frames.stop, frames.start + SHOWN)]
         if error.limit:
             is_older = error.limit == "receive_maximum" and not self.has_properties
             self.core.reached("receive_maximum_3" if is_older else error.limit, self, str(error))
@@ -262,6 +267,7 @@ class ServerConnection(Connection):
         core.deadlines.cancel(self.deadline)
         core.admission.leave(self, was_open, now)
         core.ledger.close(self.statistics)
+        self.handshake = self.owed = self.pace = None  # they refer to this connection, as it does to them
         session = self.session
         if not was_open:
             return

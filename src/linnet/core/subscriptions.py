@@ -25,9 +25,9 @@ class Subscription:
 
     __slots__ = (
         "extra",
-        "filter",
         "group",
         "identifier",
+        "name",
         "no_local",
         "own",
         "policy",
@@ -35,6 +35,8 @@ class Subscription:
         "retain_as_published",
         "retain_handling",
         "session",
+        "share",
+        "topics",
     )
 
     def __init__(
@@ -45,7 +47,9 @@ class Subscription:
         identifier: int = 0,
     ) -> None:
         self.session = session
-        self.filter = name
+        self.name = name.name  # the filter as it was subscribed to
+        self.topics = name.topics  # without the share's prefix
+        self.share = name.share  # the name of the group, or empty
         self.qos = options.qos
         self.no_local = options.no_local
         self.retain_as_published = options.retain_as_published
@@ -57,7 +61,12 @@ class Subscription:
         self.own: Subscription | None = None  # what stands in for it when the session itself is the publisher
 
     def __repr__(self) -> str:
-        return f"<Subscription {self.filter.name.decode()!r} QoS {self.qos} of {self.session!r}>"
+        return f"<Subscription {self.name.decode()!r} QoS {self.qos} of {self.session!r}>"
+
+    @property
+    def filter(self) -> Filter:
+        """The topic filter."""
+        return Filter(self.name, self.topics, self.share)
 
 
 def merge(subscriptions: list[Subscription]) -> Subscription:
@@ -80,21 +89,82 @@ def merge(subscriptions: list[Subscription]) -> Subscription:
 
 
 class Node:
-    """One level of the filters: those that end here, and the levels below."""
+    """One level of the filters: those that end here, and the levels below.
 
-    __slots__ = ("children", "groups", "subscriptions")
+    Most nodes have one subscription or one level below, of which a dictionary would take more room than they do: so it
+    is made for the second one.
+    """
 
-    def __init__(self) -> None:
-        self.children: dict[bytes, Node] | None = None
-        self.subscriptions: dict[Session, Subscription] | None = None  # by session
+    __slots__ = ("child", "children", "groups", "level", "single", "subscriptions")
+
+    def __init__(self, level: bytes = b"") -> None:
+        self.level = level
+        self.child: Node | None = None  # the only one
+        self.children: dict[bytes, Node] | None = None  # where there have been several
+        self.single: Subscription | None = None  # the only one
+        self.subscriptions: dict[Session, Subscription] | None = None  # by session, where there have been several
         self.groups: dict[bytes, SharedGroup] | None = None  # shared, by name
 
     def __repr__(self) -> str:
-        return f"<Node {len(self.subscriptions or ())} here, {len(self.children or ())} below>"
+        below = len(self.children) if self.children is not None else int(self.child is not None)
+        return f"<Node {self.level!r}, {len(self.members())} here, {below} below>"
 
     def is_empty(self) -> bool:
         """Whether nothing ends here or below."""
-        return not (self.children or self.subscriptions or self.groups)
+        return not (self.child or self.children or self.single or self.subscriptions or self.groups)
+
+    def below(self, level: bytes) -> Node | None:
+        """The node of a level right below, or None."""
+        if self.children is not None:
+            return self.children.get(level)
+        child = self.child
+        return child if child is not None and child.level == level else None
+
+    def grow(self, level: bytes) -> Node:
+        """The node of a level right below, made when it is not there."""
+        node = self.below(level)
+        if node is not None:
+            return node
+        node = Node(level)
+        if self.children is not None:
+            self.children[level] = node
+        elif self.child is None:
+            self.child = node
+        else:
+            self.children = {self.child.level: self.child, level: node}
+            self.child = None
+        return node
+
+    def prune(self, node: Node) -> None:
+        """Take away a node right below."""
+        if self.children is not None:
+            del self.children[node.level]
+        else:
+            self.child = None
+
+    def members(self) -> list[Subscription]:
+        """The subscriptions to the filter that ends here, but for the shared ones."""
+        if self.subscriptions is not None:
+            return list(self.subscriptions.values())
+        return [self.single] if self.single is not None else []
+
+    def add(self, subscription: Subscription) -> None:
+        """A session subscribes to the filter that ends here, or subscribes again."""
+        single = self.single
+        if self.subscriptions is not None:
+            self.subscriptions[subscription.session] = subscription
+        elif single is None or single.session is subscription.session:
+            self.single = subscription
+        else:
+            self.subscriptions = {single.session: single, subscription.session: subscription}
+            self.single = None
+
+    def remove(self, session: Session) -> None:
+        """A session unsubscribes."""
+        if self.subscriptions is not None:
+            del self.subscriptions[session]
+        else:
+            self.single = None
 
 
 class SubscriptionTree:
@@ -106,43 +176,36 @@ class SubscriptionTree:
         self.root = Node()
 
     def __repr__(self) -> str:
-        return f"<SubscriptionTree {len(self.root.children or ())} first levels>"
+        return f"<SubscriptionTree {self.root!r}>"
 
     def node(self, topics: bytes) -> Node:
         """The node of a filter, made when it is not there."""
         node = self.root
         for level in topics.split(b"/"):
-            children = node.children
-            if children is None:
-                children = node.children = {}
-            below = children.get(level)
-            if below is None:
-                below = children[level] = Node()
-            node = below
+            node = node.grow(level)
         return node
 
     def find(self, topics: bytes) -> Node | None:
         """The node of a filter, or None."""
         node: Node | None = self.root
         for level in topics.split(b"/"):
-            if node is None or node.children is None:
+            if node is None:
                 return None
-            node = node.children.get(level)
+            node = node.below(level)
         return node
 
     def prune(self, topics: bytes) -> None:
         """Take away the nodes of a filter that lead nowhere any more."""
         path = [self.root]
-        levels = topics.split(b"/")
-        for level in levels:
-            below = (path[-1].children or {}).get(level)
+        for level in topics.split(b"/"):
+            below = path[-1].below(level)
             if below is None:
                 return
             path.append(below)
-        while levels and path.pop().is_empty():
-            children = path[-1].children
-            assert children is not None
-            del children[levels.pop()]
+        node = path.pop()
+        while path and node.is_empty():
+            path[-1].prune(node)
+            node = path.pop()
 
     def match(self, topic_name: bytes) -> list[Node]:
         """The nodes whose filters match a topic name; wildcards at the start do not match `$` [MQTT-4.7.2-1]."""
@@ -150,25 +213,23 @@ class SubscriptionTree:
         front = [self.root]
         plain = not topic_name.startswith(b"$")
         for level in topic_name.split(b"/"):
-            below: list[Node] = []
+            ahead: list[Node] = []
             for node in front:
-                children = node.children
-                if children is None:
-                    continue
-                wild = children.get(HASH) if plain else None
-                if wild is not None:
-                    found.append(wild)
-                wild = children.get(PLUS) if plain else None
-                if wild is not None:
-                    below.append(wild)
-                exact = children.get(level)
+                if plain:
+                    wild = node.below(HASH)
+                    if wild is not None:
+                        found.append(wild)
+                    wild = node.below(PLUS)
+                    if wild is not None:
+                        ahead.append(wild)
+                exact = node.below(level)
                 if exact is not None:
-                    below.append(exact)
-            front = below
+                    ahead.append(exact)
+            front = ahead
             plain = True
         for node in front:
             found.append(node)
-            wild = node.children.get(HASH) if node.children is not None else None
+            wild = node.below(HASH)
             if wild is not None:
                 found.append(wild)  # "foo/#" matches "foo"
         return found

@@ -105,7 +105,7 @@ class Journal(Observer):
         """A subscription was made."""
         client_id = session.client_id
         if hears(subscriptions, DEBUG, client_id, self.watched):
-            name, qos = subscription.filter.name.decode(), int(subscription.qos)
+            name, qos = subscription.name.decode(), int(subscription.qos)
             fields = {"client_id": client_id, "filter": name, "qos": qos}
             write(subscriptions, DEBUG, "subscribed", fields, "%r subscribed to %r with QoS %d", client_id, name, qos)
 

@@ -24,13 +24,26 @@ EXHAUSTED = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 class Listener:
     """One address to listen at: one socket, or one for each family that its host's name stands for."""
 
-    __slots__ = ("accepted", "backlog", "host", "pace", "port", "rests", "servers", "sockets", "turn", "wanted_port")
+    __slots__ = (
+        "accepted",
+        "address",
+        "backlog",
+        "host",
+        "pace",
+        "port",
+        "rests",
+        "servers",
+        "sockets",
+        "turn",
+        "wanted_port",
+    )
 
     def __init__(self, turn: Turn, host: str, port: int, backlog: int) -> None:
         self.turn = turn
         self.host = host
         self.wanted_port = port  # 0: any that is free
         self.port = port
+        self.address = joined(host, port)  # HOST:PORT, with the port that is really used
         self.backlog = backlog
         self.sockets: list[socket.socket] = []
         self.servers: list[asyncio.Server] = []  # on event loops that bring transports of their own
@@ -41,12 +54,6 @@ class Listener:
 
     def __repr__(self) -> str:
         return f"<Listener {self.address}{'' if self.sockets else ', closed'}>"
-
-    @property
-    def address(self) -> str:
-        """HOST:PORT, with the port that is really used."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{host}:{self.port}"
 
     async def open(self) -> None:
         """Begin to listen. Raises OSError when the address cannot be had."""
@@ -85,6 +92,7 @@ class Listener:
             raise
         self.sockets.append(sock)
         self.port = sock.getsockname()[1]
+        self.address = joined(self.host, self.port)
 
     def make_stream(self) -> Any:
         """A new connection's stream."""
@@ -99,7 +107,7 @@ class Listener:
                 self.rest(sock)
                 return
             try:
-                connected, peer = sock.accept()
+                connected, _ = sock.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
             except OSError as error:
@@ -114,7 +122,7 @@ class Listener:
             connected.setsockopt(
                 socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1
             )  # for clients whose keep-alive is long or none
-            SocketTransport(loop, connected, peer, self.make_stream())
+            SocketTransport(loop, connected, self.make_stream())
 
     def why_not(self) -> str:
         """The limit that forbids to accept another connection now, or nothing; who waits, waits in the backlog."""
@@ -154,3 +162,8 @@ class Listener:
             sock.close()
         self.servers.clear()
         self.sockets.clear()
+
+
+def joined(host: str, port: int) -> str:
+    """HOST:PORT, or [IPV6]:PORT."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -172,6 +172,7 @@ class TurnLoop(asyncio.SelectorEventLoop):
         self.turn_selector = TurnSelector()
         super().__init__(self.turn_selector)  # type: ignore[arg-type]
         self.turn_selector.report = self.call_exception_handler
+        self.watch = self.turn_selector.watch  # kept by each transport: one method for all
 
     def call_soon(
         self, callback: Callable[[*Arguments], object], *args: *Arguments, context: Context | None = None
@@ -191,10 +192,6 @@ class TurnLoop(asyncio.SelectorEventLoop):
         """As ever, and noted."""
         self.turn_selector.has_more = True
         super().stop()
-
-    def watch(self, transport: SocketTransport, reads: bool, writes: bool) -> None:
-        """See `TurnSelector.watch`."""
-        self.turn_selector.watch(transport, reads, writes)
 
     def at_turn_end(self, end: TurnEnd) -> None:
         """Have `end` called whenever all that was ready has run."""

@@ -107,6 +107,8 @@ class Stream:
             connection.outbox.discard()
             detail = f"connection lost: {error}" if error is not None else "the client closed the connection"
             connection.finish(detail, turn.begin())
+        # Nothing of it is left to the garbage collector: these are what makes rings of references
+        self.connection = self.outbox = self.transport = None
 
     def pause_writing(self) -> None:
         """asyncio: the peer does not take what we send."""
@@ -150,8 +152,7 @@ class Stream:
     def write(self) -> None:
         """Write the outbox as far as the transport takes it."""
         outbox = self.outbox
-        assert outbox is not None
-        if not outbox.pieces:
+        if outbox is None or not outbox.pieces:
             return
         if self.is_blocked:
             self.hold_back(outbox)
@@ -208,11 +209,12 @@ class Stream:
 
     def wait(self, verdict: Awaitable[Any], then: Callable[[Any, float], None]) -> None:
         """Read no more until an answer is there, and go on with it."""
-        self.task = self.turn.loop.create_task(self.ask(verdict, then))
+        self.task = self.turn.loop.create_task(self.ask(self.connection, verdict, then))
 
-    async def ask(self, verdict: Awaitable[Any], then: Callable[[Any, float], None]) -> None:
+    async def ask(
+        self, connection: ServerConnection | None, verdict: Awaitable[Any], then: Callable[[Any, float], None]
+    ) -> None:
         """Wait for a hook; one that raises ends the connection."""
-        connection = self.connection
         assert connection is not None
         try:
             answer = await verdict

@@ -7,12 +7,11 @@ cdef int OUT
 cdef int READ_SIZE
 
 cdef class SocketTransport:
-    cdef public object fd
+    cdef public int fd
     cdef public bint has_ended
     cdef public bint is_closing
     cdef public bint is_reading
     cdef public object loop
-    cdef public object peer
     cdef public object pending
     cdef public object read
     cdef public object send

@@ -25,7 +25,6 @@ class SocketTransport:
         "is_closing",
         "is_reading",
         "loop",
-        "peer",
         "pending",
         "read",
         "send",
@@ -35,12 +34,11 @@ class SocketTransport:
         "watch",
     )
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, sock: socket.socket, peer: Any, stream: Any) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, sock: socket.socket, stream: Any) -> None:
         self.loop = loop
         self.sock = sock
         self.fd = sock.fileno()
         self.watch: Callable[[SocketTransport, bool, bool], None] = getattr(loop, "watch", watch_by_loop)
-        self.peer = peer
         self.stream = stream
         self.read: Callable[[int], bytes] = sock.recv
         self.send: Callable[[Any], int] = sock.send
@@ -53,11 +51,16 @@ class SocketTransport:
         self.resume_reading()
 
     def __repr__(self) -> str:
-        return f"<SocketTransport to {self.peer}>"
+        return f"<SocketTransport {self.fd}>"
 
     def get_extra_info(self, name: str) -> Any:
-        """The peer's name, or the socket."""
-        return {"peername": self.peer, "socket": self.sock}.get(name)
+        """The peer's address, or the socket."""
+        if name == "peername":
+            try:
+                return self.sock.getpeername()
+            except OSError:  # it has gone already
+                return None
+        return self.sock if name == "socket" else None
 
     def ready(self, bits: int) -> None:
         """The selector has seen something: EPOLLOUT, or anything else, which a read will tell."""

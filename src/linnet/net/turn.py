@@ -109,8 +109,9 @@ class Turn:
         if len(marked) <= MOST_WRITES:
             urgent = marked[:]
         else:
-            urgent = [outbox for outbox in marked if outbox.stream.connection.last_heard == now]
-            self.unwritten.extend(outbox for outbox in marked if outbox.stream.connection.last_heard != now)
+            heard = [was_heard(outbox.stream, now) for outbox in marked]
+            urgent = [outbox for outbox, asked in zip(marked, heard, strict=True) if asked]
+            self.unwritten.extend(outbox for outbox, asked in zip(marked, heard, strict=True) if not asked)
         marked.clear()
         for outbox in urgent:
             outbox.stream.write()
@@ -189,6 +190,12 @@ class Turn:
         self.core.deadlines.clear()
         if isinstance(self.loop, TurnLoop):
             self.loop.not_at_turn_end(self.end)
+
+
+def was_heard(stream: "Stream", now: float) -> bool:
+    """Whether the peer of a stream has sent something in this turn."""
+    connection = stream.connection
+    return connection is not None and connection.last_heard == now
 
 
 def _nobody_asks(stream: "Stream") -> None:
