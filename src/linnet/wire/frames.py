@@ -16,7 +16,8 @@ class FrameReader:
     """The packets of one direction of one connection, in the order of arrival.
 
     After `next()` returned True, the packet is `data[start:stop]`, its fixed header's first byte is `header`
-    and what follows the Remaining Length begins at `body`.
+    and what follows the Remaining Length begins at `body`. When it raised, `data[start:stop]` is the
+    header that was wrong.
     """
 
     __slots__ = (
@@ -97,6 +98,8 @@ class FrameReader:
                 self.after_at = 0
                 return len(self.data) > 0 and self.next()
             return False
+        self.header = octets[start]
+        self.start = start
         at = start + 2
         remaining = octets[start + 1]
         if remaining & 0x80:
@@ -105,6 +108,7 @@ class FrameReader:
                 return False
             remaining = self.stop
         if at - start + remaining > self.maximum:
+            self.stop = at
             detail = f"packet of {at - start + remaining} bytes, {self.maximum} allowed"
             raise ProtocolError(ReasonCode.PACKET_TOO_LARGE, detail, limit="max_packet_size")
         if at - start + remaining > left:
@@ -113,8 +117,6 @@ class FrameReader:
             self.data = b""
             self.position = 0
             return False
-        self.header = octets[start]
-        self.start = start
         self.body = at
         self.stop = self.position = at + remaining
         return True
@@ -132,9 +134,11 @@ class FrameReader:
             at += 1
             if not octet & 0x80:
                 if octet == 0:
+                    self.stop = at
                     raise MalformedPacket("Remaining Length in more bytes than needed", "MQTT-1.5.5-1")
                 self.stop = value
                 return at
+        self.stop = at
         raise MalformedPacket("Remaining Length of more than four bytes", "MQTT-1.5.5-1")
 
     def rest(self) -> int:
