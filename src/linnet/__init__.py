@@ -3,7 +3,9 @@
 What is named here is public, and nothing else is.
 """
 
+from linnet.core.overview import Overview
 from linnet.core.ports import Exchange, Hooks, Observer, Peer, Step
+from linnet.core.statistics import Statistics
 from linnet.describe import describe
 from linnet.errors import LinnetError, MalformedPacket, ProtocolError, ReasonCode, SettingsError
 from linnet.local import LocalSubscription
@@ -32,12 +34,14 @@ __all__ = [
     "MalformedPacket",
     "Message",
     "Observer",
+    "Overview",
     "Peer",
     "Properties",
     "ProtocolError",
     "ReasonCode",
     "Settings",
     "SettingsError",
+    "Statistics",
     "Step",
     "Version",
     "__version__",

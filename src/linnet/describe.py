@@ -1,7 +1,8 @@
 """The inspector: any live object as plain data, read from its slots.
 
 There is one, for people at a prompt, for the command line, for an API and for tests. Nothing is prepared for it: an
-object that has slots can be looked at, while it lives and works.
+object that has slots can be looked at, while it lives and works. A class may name in `described` what it has besides:
+properties that say something.
 """
 
 from collections.abc import Iterable, Mapping
@@ -37,10 +38,10 @@ def describe(thing: object, depth: int = 2) -> Any:
 
 
 def describe_object(thing: object, depth: int) -> dict[str, Any]:
-    """An object's class and slots, each once."""
+    """An object's class and slots, each once, and what its class says is worth seeing."""
     described: dict[str, Any] = {"class": type(thing).__name__, "repr": repr(thing)}
     names = slots_of(thing) or [name for name in getattr(thing, "__dict__", ()) if not name.startswith("_")]
-    for name in names:
+    for name in (*names, *getattr(type(thing), "described", ())):
         described[name] = describe(getattr(thing, name, None), depth - 1)
     return described
 

@@ -27,7 +27,7 @@ class Ledger:
     def __init__(self, observers: tuple[Observer, ...]) -> None:
         self.observers = observers
         self.past = Statistics()  # of all connections that ended, and of sessions without one
-        self.losers: list[tuple[Statistics, tuple[int, ...]]] = []  # who dropped something since the last report
+        self.losers: list[Statistics] = []  # who dropped something since the last report
         self.recent: dict[str, dict[str, int]] = {}  # by client identifier and reason: what was dropped of late
         self.limits: dict[str, int] = {}  # by the name of the setting: how often it was reached
         self.accepted = 0  # connections
@@ -44,8 +44,9 @@ class Ledger:
             observer.limit_reached(limit, client_id, address, detail)
 
     def close(self, statistics: Statistics) -> None:
-        """A connection has ended: keep its numbers."""
+        """A connection has ended: keep its numbers, but for the drops that are added when they are reported."""
         self.past.add(statistics)
+        add_drops(self.past, statistics, -1)
         statistics.whole = self.past
 
     def total(self, connections: Iterable[ServerConnection]) -> Statistics:
@@ -54,22 +55,22 @@ class Ledger:
         total.add(self.past)
         for connection in connections:
             total.add(connection.statistics)
-        for statistics, before in self.losers:
+        for statistics in self.losers:
             if statistics.whole is not None:
-                add_drops(total, statistics, before)
+                add_drops(total, statistics)
         return total
 
     def report(self) -> None:
         """Tell who dropped how many messages since the last report."""
         losers = self.losers[:]
         self.losers.clear()
-        for statistics, before in losers:
-            statistics.is_losing = False
+        for statistics in losers:
             if statistics.whole is not None:
-                add_drops(statistics.whole, statistics, before)
-            for reason, now, then in zip(DROPS, statistics.drops(), before, strict=True):
-                if now > then:
-                    self.note(statistics.client_id, reason, now - then)
+                add_drops(statistics.whole, statistics)
+            for reason, count in zip(DROPS, unreported(statistics), strict=True):
+                if count:
+                    self.note(statistics.client_id, reason, count)
+            statistics.reported = None
 
     def note(self, client_id: str, reason: str, count: int) -> None:
         """Remember a session's drops, and tell of them."""
@@ -86,8 +87,15 @@ class Ledger:
         return recent
 
 
-def add_drops(total: Statistics, statistics: Statistics, before: tuple[int, ...]) -> None:
-    """Add what was dropped since `before`."""
-    for reason, now, then in zip(DROPS, statistics.drops(), before, strict=True):
+def unreported(statistics: Statistics) -> list[int]:
+    """What was dropped since the last report, in the order of `DROPS`."""
+    if statistics.reported is None:
+        return [0] * len(DROPS)
+    return [now - then for now, then in zip(statistics.drops(), statistics.reported, strict=True)]
+
+
+def add_drops(total: Statistics, statistics: Statistics, sign: int = 1) -> None:
+    """Add what was dropped since the last report, or take it off (-1)."""
+    for reason, count in zip(DROPS, unreported(statistics), strict=True):
         name = f"dropped_{reason}"
-        setattr(total, name, getattr(total, name) + now - then)
+        setattr(total, name, getattr(total, name) + sign * count)

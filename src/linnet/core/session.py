@@ -41,6 +41,8 @@ class Session:
         "will_delay",
     )
 
+    described = ("statistics",)
+
     def __init__(self, client_id: str, sender: Sender, receiver: Receiver, queue_qos0: bool = False) -> None:
         self.client_id = client_id
         self.user_name: str | None = None

@@ -25,7 +25,6 @@ cdef class Statistics:
     cdef public long long dropped_queue_full
     cdef public long long dropped_too_large
     cdef public long long dropped_unsent
-    cdef public bint is_losing
     cdef public list losers
     cdef public long long pingreq
     cdef public long long pingresp
@@ -44,6 +43,7 @@ cdef class Statistics:
     cdef public long long pubrel_received
     cdef public long long pubrel_sent
     cdef public long long refused
+    cdef public tuple reported
     cdef public long long suback
     cdef public long long subscribe
     cdef public long long unsuback
@@ -58,6 +58,5 @@ cdef class Statistics:
     cpdef ack_received(self, int kind)
     cpdef add(self, Statistics other)
     cpdef add_messages(self, Statistics other)
-    cpdef add_acks(self, Statistics other)
-    cpdef add_control(self, Statistics other)
+    cpdef add_packets(self, Statistics other)
     cpdef add_drops(self, Statistics other)

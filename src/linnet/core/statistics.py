@@ -78,7 +78,6 @@ class Statistics:
         "dropped_queue_full",
         "dropped_too_large",
         "dropped_unsent",
-        "is_losing",
         "losers",
         "pingreq",
         "pingresp",
@@ -97,6 +96,7 @@ class Statistics:
         "pubrel_received",
         "pubrel_sent",
         "refused",
+        "reported",
         "suback",
         "subscribe",
         "unsuback",
@@ -104,11 +104,13 @@ class Statistics:
         "whole",
     )
 
-    def __init__(self, losers: list[tuple[Statistics, tuple[int, ...]]] | None = None) -> None:
+    described = ("packets_received", "packets_sent", "messages_received", "messages_sent", "dropped", "ack_mean")
+
+    def __init__(self, losers: list[Statistics] | None = None) -> None:
         self.client_id = ""  # of the session that the numbers belong to
         self.whole: Statistics | None = None  # where these numbers were added, and later drops still have to be
-        self.losers = losers  # those that have dropped something since somebody looked, with what they had before
-        self.is_losing = False  # is one of them
+        self.losers = losers  # those that have dropped something since somebody looked
+        self.reported: tuple[int, ...] | None = None  # what had been dropped before, if it is one of them
         self.bytes_received = self.bytes_sent = 0
         self.publish0_received = self.publish1_received = self.publish2_received = 0  # by QoS
         self.publish0_sent = self.publish1_sent = self.publish2_sent = 0
@@ -126,6 +128,20 @@ class Statistics:
     def __repr__(self) -> str:
         dropped = sum(self.drops())
         return f"<Statistics {self.bytes_received} bytes in, {self.bytes_sent} bytes out, {dropped} dropped>"
+
+    @property
+    def packets_received(self) -> int:
+        """Packets of any type that came in."""
+        acks = self.puback_received + self.pubrec_received + self.pubrel_received + self.pubcomp_received
+        control = self.connect + self.subscribe + self.unsubscribe + self.pingreq
+        return self.messages_received + acks + control + self.disconnect_received + self.auth_received
+
+    @property
+    def packets_sent(self) -> int:
+        """Packets of any type that went out."""
+        acks = self.puback_sent + self.pubrec_sent + self.pubrel_sent + self.pubcomp_sent
+        control = self.connack + self.suback + self.unsuback + self.pingresp
+        return self.messages_sent + acks + control + self.disconnect_sent + self.auth_sent
 
     @property
     def messages_received(self) -> int:
@@ -161,9 +177,9 @@ class Statistics:
 
     def lose(self) -> None:
         """Say, before a drop is counted, that there is one: whoever reports them will look."""
-        if not self.is_losing and self.losers is not None:
-            self.is_losing = True
-            self.losers.append((self, self.drops()))
+        if self.reported is None and self.losers is not None:
+            self.reported = self.drops()
+            self.losers.append(self)
 
     def acknowledged(self, seconds: float) -> None:
         """A message that was sent has been acknowledged, after so long."""
@@ -216,8 +232,7 @@ class Statistics:
     def add(self, other: Statistics) -> None:
         """Add what another one counted."""
         self.add_messages(other)
-        self.add_acks(other)
-        self.add_control(other)
+        self.add_packets(other)
         self.add_drops(other)
 
     def add_messages(self, other: Statistics) -> None:
@@ -232,8 +247,8 @@ class Statistics:
         self.publish2_sent += other.publish2_sent
         self.refused += other.refused
 
-    def add_acks(self, other: Statistics) -> None:
-        """What acknowledges a PUBLISH."""
+    def add_packets(self, other: Statistics) -> None:
+        """All other packets, and how long acknowledgements took."""
         self.puback_received += other.puback_received
         self.pubrec_received += other.pubrec_received
         self.pubrel_received += other.pubrel_received
@@ -246,9 +261,6 @@ class Statistics:
         self.ack_seconds += other.ack_seconds
         if other.ack_longest > self.ack_longest:
             self.ack_longest = other.ack_longest
-
-    def add_control(self, other: Statistics) -> None:
-        """All other packets."""
         self.connect += other.connect
         self.connack += other.connack
         self.subscribe += other.subscribe
@@ -263,7 +275,9 @@ class Statistics:
         self.auth_sent += other.auth_sent
 
     def add_drops(self, other: Statistics) -> None:
-        """What was dropped."""
+        """What was dropped, which the other one reports."""
+        if self.reported is not None:
+            self.reported = tuple([mine + more for mine, more in zip(self.reported, other.drops(), strict=True)])
         self.dropped_queue_full += other.dropped_queue_full
         self.dropped_output_full += other.dropped_output_full
         self.dropped_too_large += other.dropped_too_large
