@@ -159,6 +159,7 @@ class Handshake:
             core.limits.receive_maximum if connection.has_properties else core.limits.receive_maximum_3
         )
         self.open_connection(session, now)
+        connection.statistics.connack += 1
         connection.outbox.put(connack.encode(connect.version))
         core.store.opened(session)
         for observer in core.observers:
@@ -312,8 +313,6 @@ def check_will(will: Will, core: BrokerCore) -> None:
     core.router.rules.check_characters(will.properties.strings())
     check_properties(will.properties, WILL, limits)
     if will.qos > limits.max_qos:
-        raise ProtocolError(
-            ReasonCode.QOS_NOT_SUPPORTED, f"will with QoS {will.qos}", "MQTT-3.2.2-12", limit="max_qos"
-        )
+        raise ProtocolError(ReasonCode.QOS_NOT_SUPPORTED, f"will with QoS {will.qos}", "MQTT-3.2.2-12", limit="max_qos")
     if will.retain and not limits.retain_available:
         raise ProtocolError(ReasonCode.RETAIN_NOT_SUPPORTED, "retained will", "MQTT-3.2.2-13")
