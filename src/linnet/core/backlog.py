@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from linnet.core.statistics import Statistics
 
 # The policies, as the settings name them
-HOLD = "hold"  # queue it all the same, and withhold the publisher's acknowledgement until there is room again
+# Queue it all the same, and withhold the publisher's acknowledgement until there is room again; but not beyond
+# `max_store_bytes`, which holds for all, and which this receiver alone cannot make room for
+HOLD = "hold"
 REFUSE = "refuse"  # nobody gets it, and the publisher is told 0x97
 DROP_OLDEST = "drop_oldest"  # in favour of the new one
 DROP_NEWEST = "drop_newest"  # this session misses it, and the publisher is told 0x97
@@ -81,15 +83,16 @@ class Backlog:
         """A queue has no room for this: do what the policy says. True: queue it, for there is room now, or will be."""
         message = delivery.message
         assert message is not None
-        limit = self.limit_of(queue, message.weight())
+        weight = message.weight()
+        limit = self.limit_of(queue, weight)
         self.reached[limit] = self.reached.get(limit, 0) + 1
         policy = delivery.subscription.policy
         session = delivery.subscription.session
         is_asked = self.verdict != NOBODY_ASKS and delivery.qos > 0
         if policy == DROP_OLDEST:
-            if drop_oldest(queue, message.weight(), statistics):
+            if drop_oldest(queue, weight, statistics):
                 return True
-        elif policy == HOLD and is_asked and has_receiver:
+        elif policy == HOLD and is_asked and has_receiver and self.bytes + weight <= self.max_store_bytes:
             self.verdict = max(self.verdict, HELD)
             self.overfull[queue] = session
             return True
@@ -115,9 +118,14 @@ class Backlog:
 
 
 def drop_oldest(queue: Queue, weight: int, statistics: Statistics) -> bool:
-    """Drop from a queue's head until there is room; False when it would have none if it were empty."""
+    """Drop from a queue's head until there is room; False, and nothing dropped, when it had none if it were empty."""
+    backlog = queue.backlog
+    if not backlog.max_queued_messages or weight > backlog.max_queued_bytes:
+        return False
+    if backlog.bytes - queue.bytes + weight > backlog.max_store_bytes:
+        return False
     while queue and queue.is_full(weight):
         queue.take()
         statistics.lose()
         statistics.dropped_queue_full += 1
-    return not queue.is_full(weight)
+    return True

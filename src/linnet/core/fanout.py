@@ -22,16 +22,19 @@ Finish = Callable[["Fanout", float], None]
 class Fanout:
     """A message, and those who have yet to get it."""
 
-    __slots__ = ("at", "backlog", "count", "finish", "holders", "message", "route", "verdict")
+    __slots__ = ("at", "backlog", "count", "finish", "first_verdict", "holders", "message", "route", "verdict")
 
-    def __init__(self, message: Message, route: Route, backlog: Backlog, finish: Finish) -> None:
+    def __init__(
+        self, message: Message, route: Route, backlog: Backlog, finish: Finish, first_verdict: int = FINE
+    ) -> None:
         self.message = message
         self.route = route
         self.backlog = backlog
         self.finish = finish  # called when everybody has it
         self.at = 0
         self.count = 0  # to how many it went
-        self.verdict = FINE  # the worst of all slices
+        self.first_verdict = first_verdict  # FINE, or NOBODY_ASKS where its publisher cannot be held back
+        self.verdict = first_verdict  # the worst of all slices
         self.holders: list[Session] = []  # whose queues it filled beyond their limits
 
     def __repr__(self) -> str:
@@ -40,10 +43,12 @@ class Fanout:
     def advance(self, limit: int, now: float) -> bool:
         """Deliver to the next `limit` sessions; True when that were the last ones."""
         backlog = self.backlog
-        backlog.verdict = FINE
+        backlog.verdict = self.first_verdict
         targets = self.route.targets[self.at : self.at + limit]
         for subscription in targets:
-            self.count += subscription.session.deliver(self.message, subscription, False, now)
+            session = subscription.session
+            if session.subscriptions:  # else it has ended meanwhile, and nothing may wait for it any more
+                self.count += session.deliver(self.message, subscription, False, now)
         self.at += len(targets)
         is_done = self.at >= len(self.route.targets)
         if is_done:

@@ -26,6 +26,8 @@ def guard(connection: ServerConnection, publish: Publish, route: Route, now: flo
     core = connection.core
     if connection.pace is not None:
         connection.pace.spend_message(now)
+        if not connection.is_open:
+            return  # that was one too many
     check_announced(publish, connection.limits)
     check_publish(publish, core.limits)
     if core.limits.refuse_control_characters and publish.forwarded:

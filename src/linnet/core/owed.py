@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from linnet.core.backlog import HELD, LOST
+from linnet.core.backlog import LOST
 from linnet.errors import ProtocolError, ReasonCode
 from linnet.wire.publish import packet_id_bytes
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 STARTS = {1: (4, b"\x40\x02", b"\x40\x03"), 2: (5, b"\x50\x02", b"\x50\x03")}
 NO_SUBSCRIBERS = b"\x10"
 QUOTA_EXCEEDED = b"\x97"
+PUBACK = 4
+FIRST_ERROR = b"\x80"
 
 
 class Promise:
@@ -38,6 +40,10 @@ class Promise:
     def __repr__(self) -> str:
         return f"<Promise of {self.octets.hex(' ')}, held by {self.holders}>"
 
+    def is_final(self) -> bool:
+        """Whether nothing comes after it: a PUBACK, or a PUBREC with an error."""
+        return self.packet_type == PUBACK or self.octets[4:] >= FIRST_ERROR
+
     def keep(self) -> None:
         """One of those that held it lets go."""
         self.holders -= 1
@@ -47,11 +53,12 @@ class Promise:
 class Owed:
     """The acknowledgements that one connection has yet to get."""
 
-    __slots__ = ("connection", "is_stopped", "promises")
+    __slots__ = ("connection", "finals", "is_stopped", "promises")
 
     def __init__(self, connection: ServerConnection) -> None:
         self.connection = connection
         self.promises: deque[Promise] = deque()
+        self.finals = 0  # promises that end their exchange; the others are of messages that await their PUBREL
         self.is_stopped = False  # a client that knows no Receive Maximum is not read meanwhile
 
     def __repr__(self) -> str:
@@ -61,6 +68,7 @@ class Owed:
         """Send an acknowledgement later: when those before it are sent, and all that hold it have let go."""
         promise = Promise(self, packet_type, octets, holders)
         self.promises.append(promise)
+        self.finals += promise.is_final()
         connection = self.connection
         if not self.is_stopped and not connection.has_properties and self.is_at_limit():
             self.is_stopped = True
@@ -72,13 +80,15 @@ class Owed:
         return len(self.promises) >= self.connection.receiver.maximum
 
     def advance(self) -> None:
-        """Send what may be sent."""
+        """Send what may be sent; nothing to who is gone."""
         connection = self.connection
         promises = self.promises
         while promises and promises[0].holders <= 0:
             promise = promises.popleft()
-            connection.statistics.sent(promise.packet_type)
-            connection.outbox.put(promise.octets)
+            self.finals -= promise.is_final()
+            if connection.is_open:
+                connection.statistics.sent(promise.packet_type)
+                connection.outbox.put(promise.octets)
         if self.is_stopped and not self.is_at_limit():
             self.is_stopped = False
             connection.core.resume(connection)
@@ -87,7 +97,11 @@ class Owed:
 
 
 def acknowledge(connection: ServerConnection, packet_type: int, octets: bytes, holders: list[Session]) -> None:
-    """Send an acknowledgement of a PUBLISH, or promise it to a client that has to wait."""
+    """Send an acknowledgement of a PUBLISH, or promise it to a client that has to wait.
+
+    `holders` have got more than their queues may hold. Since then they may have gone, or have room again.
+    """
+    holders = [session for session in holders if keeps_waiting(session)]
     owed = connection.owed
     if owed is None and not holders:
         connection.statistics.sent(packet_type)
@@ -103,12 +117,18 @@ def acknowledge(connection: ServerConnection, packet_type: int, octets: bytes, h
         connection.core.chores.hold(session, connection.last_heard)
 
 
+def keeps_waiting(session: Session) -> bool:
+    """Whether a session is a reason to wait: its queue is full, and somebody is there to empty it."""
+    waiting = session.sender.waiting
+    return session.online and waiting is not None and len(waiting) > 0 and waiting.is_full(0)
+
+
 def check_owed(connection: ServerConnection, qos: int) -> None:
     """Raise ProtocolError 0x93 when a client sends more than its Receive Maximum allows [MQTT-3.3.4-9]."""
     owed = connection.owed
     if owed is None or not connection.has_properties:
         return
-    if qos and len(owed.promises) + len(connection.receiver.unreleased) >= connection.receiver.maximum:
+    if qos and owed.finals + len(connection.receiver.unreleased) >= connection.receiver.maximum:
         raise ProtocolError(
             ReasonCode.RECEIVE_MAXIMUM_EXCEEDED,
             f"more than {connection.receiver.maximum} messages without acknowledgement",
@@ -132,4 +152,4 @@ def settle(
         packet = why_start + octets + NO_SUBSCRIBERS
     if publish.qos == 2 and not is_refused:
         connection.receiver.keep(publish.packet_id)
-    acknowledge(connection, packet_type, packet, holders if verdict == HELD else [])
+    acknowledge(connection, packet_type, packet, holders)  # one that is refused waits too, for it fills queues as well

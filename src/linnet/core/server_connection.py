@@ -223,7 +223,8 @@ class ServerConnection(Connection):
     def fanned_out(self, publish: Publish, fanout: Fanout, now: float) -> None:
         """A message has reached all of very many; go on with the next."""
         if publish.qos > 0 and self.is_open:
-            self.receiver.release(publish.packet_id)  # unless it is refused, it is kept again
+            if publish.qos == 2:
+                self.receiver.release(publish.packet_id)  # unless it is refused, it is kept again
             settle(self, publish, fanout.verdict, False, fanout.holders)
         self.core.resume(self)
 
