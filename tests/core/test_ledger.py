@@ -46,6 +46,7 @@ def test_what_is_dropped_after_a_connection_ended_is_counted_too() -> None:
     world.publish("t")
     assert (total(world).dropped, total(world).dropped_offline) == (dropped + 4, 4)
     bob.connect(clean_start=False, expiry=FOR_EVER)
+    world.settle()
     bob.cut()
     world.publish("t")
     world.core.ledger.report()
@@ -59,6 +60,7 @@ def test_what_two_connections_of_a_session_dropped_between_two_reports_is_counte
     bob.cut()
     world.publish("t")  # nobody is there
     bob.connect(clean_start=False, expiry=FOR_EVER)
+    world.settle()
     bob.line.is_blocked = True
     for _ in range(10):
         world.publish("t", b"x" * 50)
