@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from linnet.core.fanout import Fanout
 from linnet.core.replay import Replay
-from linnet.core.router import COSTLY
 from linnet.errors import ReasonCode
 
 if TYPE_CHECKING:
@@ -41,7 +40,7 @@ class Chores:
         self.disconnect_slow(now)
         if self.fanouts:
             fanout = self.fanouts[0]
-            if fanout.advance(self.core.limits.delivery_budget // COSTLY, now):
+            if fanout.advance(self.core.router.slice_size(), now):
                 self.fanouts.popleft()
                 fanout.finish(fanout, now)
         resumed = self.resumed

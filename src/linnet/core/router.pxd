@@ -4,6 +4,8 @@ from linnet.core.session cimport Session
 from linnet.core.subscriptions cimport Subscription, SubscriptionTree
 from linnet.wire.publish cimport Message
 
+cdef int COSTLY
+
 @cython.final
 cdef class Route:
     cdef public bint can_refuse

@@ -97,7 +97,7 @@ class Router:
             else:
                 targets.extend(subscriptions)
         is_reserved = topic_name.startswith((b"$SYS/", b"$share/")) or topic_name in (b"$SYS", b"$share")
-        route = Route(targets, groups, is_reserved, self.budget // COSTLY)
+        route = Route(targets, groups, is_reserved, self.slice_size())
         if len(self.routes) >= self.max_routes:
             self.routes.clear()
         self.routes[topic_name] = route
@@ -114,8 +114,12 @@ class Router:
             for group in route.groups:
                 if group.deliver(message, now):
                     count += 1
-        self.delivered += count if message.qos == 0 else count * COSTLY
+        self.delivered += count if message.qos == 0 else COSTLY * count
         return count
+
+    def slice_size(self) -> int:
+        """Deliveries of one message in one turn, whatever its QoS."""
+        return self.budget // COSTLY
 
     def subscribe(self, subscription: Subscription) -> bool:
         """Add a subscription, or replace the session's one for the same filter [MQTT-3.8.4-3]; True if it is new."""

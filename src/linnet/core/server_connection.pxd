@@ -11,6 +11,8 @@ from linnet.wire.publish cimport Message, Publish, packet_id_bytes, read_publish
 
 cdef bytes PUBACK_START
 cdef bytes PUBREC_START
+cdef int FINE
+cdef int NOBODY_ASKS
 
 cdef class ServerConnection(Connection):
     cdef public object aliases
