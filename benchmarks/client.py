@@ -8,6 +8,7 @@ import json
 import select
 import socket
 import sys
+from pathlib import Path
 from time import perf_counter
 from typing import NamedTuple, Self
 
@@ -17,6 +18,7 @@ PAUSE = 0.001  # seconds between an answer and the next PINGREQ
 CONNACK, PUBLISH, PUBACK, SUBACK, PINGRESP = 0x20, 0x30, 0x40, 0x90, 0xD0
 PINGREQ = b"\xc0\x00"
 DISCONNECT = b"\xe0\x00"
+LISTENING, NO_PROCESS = "0A", "0"  # in /proc/net/tcp
 
 
 class Packet(NamedTuple):
@@ -138,6 +140,12 @@ def first_packet(data: bytes) -> tuple[Packet, int] | None:
             break
     end = at + 1 + length
     return (Packet(data[0], data[at + 1 : end]), end) if end <= len(data) else None
+
+
+def connections_to(port: int) -> int:
+    """How many connections to a port some process holds, as the system tells."""
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return sum(row[1].endswith(f":{port:04X}") and row[3] != LISTENING and row[9] != NO_PROCESS for row in rows)
 
 
 def beside(port: int) -> None:

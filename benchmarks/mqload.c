@@ -1,7 +1,7 @@
 /* mqload: an independent MQTT 3.1.1 and 5.0 load generator, one epoll loop, no library.
  *
  *   mqload -p PORT -s SCENARIO [-P pubs] [-S subs] [-n messages] [-b bytes]
- *          [-q qos] [-w window] [-r rate] [-V 4|5] [-F first]
+ *          [-q qos] [-w window] [-r rate] [-V 4|5] [-F first] [-W]
  *
  * scenarios
  *   pairs   publisher i -> topic l/i -> subscriber i
@@ -18,6 +18,8 @@
  *     every packet with its property length; the broker's Receive Maximum bounds -w).
  * -F: the number of the first subscriber, so that two loads on one broker do not take
  *     each other's client identifiers and topics.
+ * -W: when everybody is connected, print {"ready":1} and wait for a line on stdin; stay
+ *     connected at the end until stdin closes.
  * prints one JSON line.
  */
 #define _GNU_SOURCE
@@ -46,7 +48,7 @@ typedef struct {
   long sent, acked;
 } conn;
 
-static int port = 1883, pubs = 1, subs = 1, bytes = 64, qos = 0, level = 4, first = 0;
+static int port = 1883, pubs = 1, subs = 1, bytes = 64, qos = 0, level = 4, first = 0, waits = 0;
 static long n = 100000, window = 1000;
 static double rate = 0;
 static const char *scn = "pairs";
@@ -391,7 +393,7 @@ static int cmp(const void *a, const void *b) {
 
 int main(int ac, char **av) {
   int o;
-  while ((o = getopt(ac, av, "p:s:P:S:n:b:q:w:r:V:F:")) > 0) switch (o) {
+  while ((o = getopt(ac, av, "p:s:P:S:n:b:q:w:r:V:F:W")) > 0) switch (o) {
     case 'p': port = atoi(optarg); break;
     case 's': scn = optarg; break;
     case 'P': pubs = atoi(optarg); break;
@@ -403,6 +405,7 @@ int main(int ac, char **av) {
     case 'r': rate = atof(optarg); break;
     case 'V': level = atoi(optarg); break;
     case 'F': first = atoi(optarg); break;
+    case 'W': waits = 1; break;
     default: return 2;
     }
   if (level != 4 && level != 5) {
@@ -454,6 +457,12 @@ int main(int ac, char **av) {
     char b;
     while (read(0, &b, 1) > 0);
     return 0;
+  }
+  if (waits) {
+    printf("{\"ready\":1}\n");
+    fflush(stdout);
+    char b;
+    while (read(0, &b, 1) > 0 && b != '\n');
   }
   long fan = fanout ? subs : 1, expect = n * fan;
   caplat = expect < 4000000 ? expect : 4000000;
@@ -507,5 +516,10 @@ int main(int ac, char **av) {
          "us\":%u,\"p999_us\":%u}\n",
          scn, level, qos, bytes, pubs, subs, expect, received, expect - received, t2, received / t2, cpu / t2,
          nlat ? lat[nlat / 2] : 0, nlat ? lat[(long)(nlat * .99)] : 0, nlat ? lat[(long)(nlat * .999)] : 0);
+  fflush(stdout);
+  if (waits) {
+    char b;
+    while (read(0, &b, 1) > 0);
+  }
   return 0;
 }

@@ -21,7 +21,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
-from client import PUBACK, SUBACK, Client, publish, subscribe
+from client import PATIENCE, PUBACK, SUBACK, Client, connections_to, publish, subscribe
 from compare import BrokerProcess, pinned
 from run import ROOT, build_tools
 
@@ -37,6 +37,7 @@ FANOUTS = 30
 SLOW_READERS = 20
 SECONDS = 5.0  # of a flood, and of listening to a broker at rest
 PING_BAR = 50.0  # ms
+LOOK = 0.02  # seconds between two looks
 QUICK_DIVISOR = 50
 SPARE_FILES = 200  # descriptors that a process needs besides its connections
 # The measurements are about cost, not about limits
@@ -46,7 +47,6 @@ RAISED: dict[str, int | str] = {
     "accept_rate": 0,
     "max_preconnect_per_address": 0,
     "max_subscriptions": 2 * SUBSCRIPTIONS,
-    "max_routes": 2 * SUBSCRIPTIONS,
     "max_retained": 2 * RETAINED,
     "max_retained_bytes": 1 << 32,
 }
@@ -205,14 +205,33 @@ def fanout(bench: Bench) -> Iterator[Figure]:
     for qos in (0, 1):
         with running(bench) as broker:
             command = [*pinned(1), bench.mqload, "-p", str(broker.port), "-s", "fanout", "-S", str(subscribers)]
-            command += ["-n", str(messages), "-r", "3", "-q", str(qos)]
-            with Beside(broker) as beside:
-                load = subprocess.run(command, check=False, capture_output=True, text=True, timeout=300)
-            if load.returncode:
-                raise ConnectionError(load.stderr.strip())
-        said = json.loads(load.stdout)
+            command += ["-n", str(messages), "-r", "3", "-q", str(qos), "-W"]
+            with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as load:
+                with Beside(broker) as opening:
+                    if not read_line(load.stdout):
+                        raise ConnectionError("the subscribers of a fan-out were not accepted")
+                with Beside(broker) as beside:
+                    assert load.stdin is not None
+                    load.stdin.write("\n")
+                    load.stdin.flush()
+                    said = json.loads(read_line(load.stdout))
+                with Beside(broker) as closing:
+                    load.communicate()
+                    wait_until_alone(broker)
+        if not qos:
+            yield from opening.figures(f"{subscribers:,} connections that are opened", None)
+            yield from closing.figures(f"{subscribers:,} connections that are closed", None)
         yield from beside.figures(f"{subscribers:,} subscribers that get a message of QoS {qos}")
         yield Figure(f"messages of QoS {qos} lost, of {said['expected']:,}", said["lost"], "", 0)
+
+
+def wait_until_alone(broker: BrokerProcess) -> None:
+    """Look until the broker has closed all connections but that of the client beside."""
+    deadline = time.monotonic() + PATIENCE
+    while connections_to(broker.port) > 1:
+        if time.monotonic() > deadline:
+            raise ConnectionError("the broker does not close the connections of those that left")
+        time.sleep(LOOK)
 
 
 def retained(bench: Bench) -> Iterator[Figure]:

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from client import PUBACK, PUBLISH, Client, first_packet, packet, publish, text
+from client import PUBACK, PUBLISH, Client, connections_to, first_packet, packet, publish, text
 from compare import BrokerProcess
 from run import ROOT
 from scale import open_files, settings
@@ -37,7 +37,6 @@ SETTINGS: dict[str, int | str] = {
     "max_preconnect_per_address": 0,
 }
 NO_SUBSCRIBERS = b"\x10"
-LISTENING, NO_PROCESS = "0A", "0"  # in /proc/net/tcp
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER: closing sends a reset
 
 
@@ -190,12 +189,6 @@ def soaking(options: argparse.Namespace) -> Iterator[Soak]:
         yield soak
     finally:
         broker.stop()
-
-
-def connections_to(port: int) -> int:
-    """How many connections to a port some process holds, as the system tells."""
-    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-    return sum(row[1].endswith(f":{port:04X}") and row[3] != LISTENING and row[9] != NO_PROCESS for row in rows)
 
 
 def run_round(soak: Soak, number: int) -> None:
