@@ -3,6 +3,7 @@ cimport cython
 @cython.final
 cdef class Backlog:
     cdef public long long bytes
+    cdef public object count
     cdef public long long in_flight
     cdef public long long max_queued_bytes
     cdef public long long max_queued_messages
@@ -11,6 +12,5 @@ cdef class Backlog:
     cdef public dict overfull
     cdef public list policies
     cdef public str policy
-    cdef public dict reached
     cdef public dict slow
     cdef public int verdict

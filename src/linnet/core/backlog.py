@@ -6,6 +6,7 @@ that the message came by decides. None of them ever drops a control packet, and 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from linnet.core.topics import covers
@@ -37,6 +38,7 @@ class Backlog:
 
     __slots__ = (
         "bytes",
+        "count",
         "in_flight",
         "max_queued_bytes",
         "max_queued_messages",
@@ -45,7 +47,6 @@ class Backlog:
         "overfull",
         "policies",
         "policy",
-        "reached",
         "slow",
         "verdict",
     )
@@ -57,7 +58,7 @@ class Backlog:
         self.messages = 0
         self.bytes = 0
         self.in_flight = 0  # sent with QoS 1 or 2, and not acknowledged
-        self.reached: dict[str, int] = {}  # by the name of a limit: how often
+        self.count: Callable[[str, str], None] = _nobody_counts  # is told which limit was reached, and by whom
         self.verdict = NOBODY_ASKS
         self.overfull: dict[Queue, Session] = {}  # what the message now handed on has filled beyond the limits
         self.policy = DROP_NEWEST
@@ -85,9 +86,9 @@ class Backlog:
         assert message is not None
         weight = message.weight()
         limit = self.limit_of(queue, weight)
-        self.reached[limit] = self.reached.get(limit, 0) + 1
         policy = delivery.subscription.policy
         session = delivery.subscription.session
+        self.count(limit, session.client_id)
         is_asked = self.verdict != NOBODY_ASKS and delivery.qos > 0
         if policy == DROP_OLDEST:
             if drop_oldest(queue, weight, statistics):
@@ -129,3 +130,7 @@ def drop_oldest(queue: Queue, weight: int, statistics: Statistics) -> bool:
         statistics.lose()
         statistics.dropped_queue_full += 1
     return True
+
+
+def _nobody_counts(limit: str, client_id: str) -> None:
+    """No ledger is kept."""

@@ -88,7 +88,7 @@ class BrokerCore:
         self.router = Router(rules, retained, limits.max_routes, limits.overlap == "merge", limits.delivery_budget)
         self.ledger = Ledger(self.observers)
         self.backlog = Backlog(limits.max_queued_messages, limits.max_queued_bytes, limits.max_store_bytes)
-        self.backlog.reached = self.ledger.limits
+        self.backlog.count = self.ledger.count
         self.backlog.set_policies(limits.queue_policy, limits.queue_policies)
         self.admission = Admission(self)
         self.chores = Chores(self)

@@ -22,7 +22,7 @@ OTHERS = "(others)"
 class Ledger:
     """All numbers of one broker."""
 
-    __slots__ = ("accepted", "limits", "losers", "most_connected", "observers", "past", "recent", "refused")
+    __slots__ = ("accepted", "limits", "losers", "most_connected", "observers", "past", "recent", "refused", "untold")
 
     def __init__(self, observers: tuple[Observer, ...]) -> None:
         self.observers = observers
@@ -30,6 +30,7 @@ class Ledger:
         self.losers: list[Statistics] = []  # who dropped something since the last report
         self.recent: dict[str, dict[str, int]] = {}  # by client identifier and reason: what was dropped of late
         self.limits: dict[str, int] = {}  # by the name of the setting: how often it was reached
+        self.untold: dict[str, tuple[int, str]] = {}  # limits counted since the last report: how often, by whom last
         self.accepted = 0  # connections
         self.refused = 0  # CONNECTs
         self.most_connected = 0  # clients at the same time
@@ -42,6 +43,11 @@ class Ledger:
         self.limits[limit] = self.limits.get(limit, 0) + 1
         for observer in self.observers:
             observer.limit_reached(limit, client_id, address, detail)
+
+    def count(self, limit: str, client_id: str, times: int = 1) -> None:
+        """A limit was reached on the way of a message, as may be any number of times: it is told with the others."""
+        self.limits[limit] = self.limits.get(limit, 0) + times
+        self.untold[limit] = (self.untold.get(limit, (0, ""))[0] + times, client_id)
 
     def close(self, statistics: Statistics) -> None:
         """A connection has ended: keep its numbers, but for the drops that are added when they are reported."""
@@ -61,7 +67,7 @@ class Ledger:
         return total
 
     def report(self) -> None:
-        """Tell who dropped how many messages since the last report."""
+        """Tell who dropped how many messages, and which limits messages met, since the last report."""
         losers = self.losers[:]
         self.losers.clear()
         for statistics in losers:
@@ -71,9 +77,18 @@ class Ledger:
                 if count:
                     self.note(statistics.client_id, reason, count)
             statistics.reported = None
+        untold = self.untold
+        self.untold = {}
+        for limit, (times, client_id) in untold.items():
+            for observer in self.observers:
+                observer.limit_reached(
+                    limit, client_id, "", f"{times} times since the last report, by this client last"
+                )
 
     def note(self, client_id: str, reason: str, count: int) -> None:
         """Remember a session's drops, and tell of them."""
+        if reason == "output_full":
+            self.count("max_output_bytes", client_id, count)
         name = client_id if client_id in self.recent or len(self.recent) < MOST_NAMES else OTHERS
         reasons = self.recent.setdefault(name, {})
         reasons[reason] = reasons.get(reason, 0) + count

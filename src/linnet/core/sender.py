@@ -144,11 +144,15 @@ class Sender:
         return self.waiting.put(delivery, self.statistics, self.outbox is not None)
 
     def would_drop(self, message: Message) -> bool:
-        """Whether a message would find a full queue."""
+        """Whether a message would find a full queue, which is counted then."""
         if self.has_room() and self.outbox is not None:
             return False
         queue = self.waiting if self.waiting is not None else Queue(self.backlog)
-        return queue.is_full(message.weight())
+        weight = message.weight()
+        if not queue.is_full(weight):
+            return False
+        self.backlog.count(self.backlog.limit_of(queue, weight), self.statistics.client_id)
+        return True
 
     def launch(self, delivery: Delivery, now: float) -> bool:
         """Send a delivery for the first time; False when this receiver cannot take a message of that size."""
