@@ -1,4 +1,7 @@
-"""Settings that change while the broker runs: each one is changed, and a client sees from when on it holds."""
+"""Settings that change while the broker runs: each one is changed, and a client sees from when on it holds.
+
+Those that limit how many there are, how fast they are and what they may cost are in `test_reload_limits.py`.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,7 @@ from linnet.options import EFFECTS
 from linnet.server import limits_of
 from linnet.settings import OPTIONS, Settings
 from linnet.wire import V3_1_1, V5, Properties, Publish, Pubrec, SubscriptionOptions, Version
+from tests import test_reload_limits
 from tests.conftest import MakeBroker
 from tests.peer import Peer
 
@@ -26,6 +30,7 @@ MANY = Properties(user_properties=[("name", "value")] * 5)
 UNSEEN = {
     "stop_timeout": "is looked up when the broker stops",
     "retained_slice": "paces what is sent, and changes nothing in it",
+    "sys_interval": "paces what is published below $SYS/broker: tests/core/test_sys.py",
     "log_level": "is the command's: tests/cli/test_reload.py",
     "log_format": "is the command's: tests/cli/test_reload.py",
 }
@@ -463,7 +468,7 @@ async def test_settings_that_cannot_be_change_nothing(broker: linnet.Broker) -> 
 
 
 async def test_nothing_changed_is_told_too(broker: linnet.Broker) -> None:
-    assert not any(broker.reload(Settings(listen=["127.0.0.1:0"])))
+    assert not any(broker.reload(Settings(listen=["127.0.0.1:0"], sys_interval=0)))
     assert not any(broker.reload(max_qos=2))
 
 
@@ -522,7 +527,10 @@ def test_every_setting_says_when_a_change_holds() -> None:
 
 def test_every_setting_is_changed_by_a_test_here_or_has_a_reason() -> None:
     named = {
-        word for name in globals() if name.startswith("test_") for word in name.removeprefix("test_").split("_and_")
+        word
+        for name in (*globals(), *vars(test_reload_limits))
+        if name.startswith("test_")
+        for word in name.removeprefix("test_").split("_and_")
     }
     tested = {*NOW, *NEW, *DOORS, *named} & OPTIONS.keys()
     late = {name for name, row in OPTIONS.items() if row.takes_effect == "restart"}

@@ -4,6 +4,7 @@ It builds the parts from the settings, starts them in order and stops them in th
 """
 
 import asyncio
+import logging
 import uuid
 import weakref
 from collections.abc import Sequence
@@ -20,6 +21,8 @@ from linnet.core.session import Session
 from linnet.errors import LinnetError, ReasonCode
 from linnet.hooks.journal import Journal
 from linnet.local import LocalSubscription
+from linnet.loggers import named
+from linnet.net.descriptors import most_clients
 from linnet.net.listener import Listener
 from linnet.net.logs import Doorman, Logs
 from linnet.net.pressure import Pressure
@@ -31,6 +34,7 @@ from linnet.wire.properties import Properties
 from linnet.wire.publish import Message
 from linnet.wire.subscribe import SubscriptionOptions
 
+logger = named("settings")
 RUNNING: "weakref.WeakSet[Broker]" = weakref.WeakSet()
 
 
@@ -76,6 +80,7 @@ class Broker:
         if self.turn is not None:
             raise LinnetError(f"{self!r} runs already")
         self.settings = self.wanted
+        adopt(self.core, limits_of(self.settings))
         turn = self.turn = Turn(self.core, asyncio.get_running_loop(), self.settings)
         self.logs.start(turn, self.settings)
         self.core.start(turn.begin())
@@ -91,6 +96,7 @@ class Broker:
             await self.stop()
             raise
         RUNNING.add(self)
+        tell_of_descriptors(self.settings)
         return self
 
     async def stop(self) -> None:
@@ -171,11 +177,27 @@ class Broker:
         changes = compare(self.settings, settings, self.is_running)
         self.settings = in_force(self.settings, settings, changes)
         self.wanted = settings
+        if self.turn is not None:
+            self.turn.begin()  # whoever may go on under the new limits does so in it
         adopt(self.core, limits_of(self.settings))
         if self.turn is not None:
-            self.turn.settings = self.settings
-            self.logs.apply(self.settings)
+            self.apply(self.turn, changes)
         return changes
+
+    def apply(self, turn: Turn, changes: Changes) -> None:
+        """Let everything around the core obey the settings that are in force now."""
+        settings = turn.settings = self.settings
+        for listener in self.listeners:
+            listener.pace.change(settings.accept_rate, settings.accept_burst)
+        if "write_timeout" in changes.changed:
+            for stream in turn.streams:
+                if stream.stall is not None:
+                    stream.watch_stall(turn.now)
+        if self.pressure is not None:
+            self.pressure.obey()
+        self.logs.apply(settings)
+        if "max_connections" in changes.changed:
+            tell_of_descriptors(settings)
 
     async def publish(
         self,
@@ -261,5 +283,16 @@ async def stop_all() -> None:
 
 
 def limits_of(settings: Settings) -> Limits:
-    """Those settings that the core needs."""
-    return Limits(**{field.name: getattr(settings, field.name) for field in fields(Limits)})
+    """Those settings that the core needs. No more clients may connect than the system has descriptors for."""
+    values = {field.name: getattr(settings, field.name) for field in fields(Limits)}
+    return Limits(**{**values, "max_connections": min(settings.max_connections, most_clients())})
+
+
+def tell_of_descriptors(settings: Settings) -> None:
+    """Log that there are descriptors for fewer clients than the settings allow; a warning to who chose that number."""
+    wanted, most = settings.max_connections, most_clients()
+    if wanted > most:
+        is_default = settings.settings_sources["max_connections"] == "default"
+        text = "max_connections: %d, and the system has descriptors for %d clients only"
+        extra = {"event": "few_descriptors", "setting": "max_connections"}
+        logger.log(logging.DEBUG if is_default else logging.WARNING, text, wanted, most, extra=extra)

@@ -48,12 +48,12 @@ class Admission:
         """A connection was accepted. Where too many have not said CONNECT, the oldest of them has to go."""
         limits = self.core.limits
         host = self.host_of(connection, now)
-        if limits.max_preconnect_per_address and len(host.opening) >= limits.max_preconnect_per_address:
-            self.turn_away(next(iter(host.opening)), "max_preconnect_per_address", now)
-        if len(self.opening) >= limits.max_preconnect:
-            self.turn_away(next(iter(self.opening)), "max_preconnect", now)
         self.opening[connection] = None
         host.opening[connection] = None
+        while 0 < limits.max_preconnect_per_address < len(host.opening):
+            self.turn_away(next(iter(host.opening)), "max_preconnect_per_address", now)
+        while len(self.opening) > limits.max_preconnect:
+            self.turn_away(next(iter(self.opening)), "max_preconnect", now)
 
     def turn_away(self, connection: ServerConnection, limit: str, now: float) -> None:
         """Close a connection that takes its time to say CONNECT."""

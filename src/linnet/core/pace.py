@@ -7,8 +7,12 @@ from typing import TYPE_CHECKING
 from linnet.errors import ProtocolError, ReasonCode
 
 if TYPE_CHECKING:
+    from linnet.core.deadlines import Deadline
     from linnet.core.limits import Limits
     from linnet.core.server_connection import ServerConnection
+
+LONGEST = 1.0  # seconds between two looks at a client that rests
+SHORTEST = 0.001
 
 
 class Pace:
@@ -26,8 +30,11 @@ class Pace:
         return f"<Pace {self.left:.1f} left of {self.burst:g}, {self.rate:g}/s>"
 
     def change(self, rate: float, burst: float) -> None:
-        """Go on at another pace."""
-        self.left += burst - self.burst
+        """Go on at another pace. What was spent is spent, but nobody waits until a larger burst would be full."""
+        if self.rate <= 0 or rate <= 0:
+            self.left = burst
+        else:
+            self.left = min(burst, self.left + max(burst - self.burst, 0))
         self.rate = rate
         self.burst = burst
 
@@ -45,13 +52,15 @@ class Pace:
         self.left = self.refill(now) - amount
         return -self.left / self.rate if self.left < 0 else 0.0
 
+    def has_one(self, now: float) -> bool:
+        """Whether one may be taken."""
+        return self.rate <= 0 or self.refill(now) >= 1
+
     def admits(self, now: float) -> bool:
         """Take one if there is one."""
-        if self.rate <= 0:
-            return True
-        if self.refill(now) < 1:
+        if not self.has_one(now):
             return False
-        self.left -= 1
+        self.take(1, now)
         return True
 
     def is_full(self, now: float) -> bool:
@@ -66,13 +75,13 @@ class ClientPace:
     settings say.
     """
 
-    __slots__ = ("bytes", "connection", "is_resting", "messages", "policy")
+    __slots__ = ("bytes", "connection", "deadline", "messages", "policy")
 
     def __init__(self, connection: ServerConnection, limits: Limits, now: float) -> None:
         self.connection = connection
         self.messages = Pace(0, 0, now)
         self.bytes = Pace(0, 0, now)
-        self.is_resting = False
+        self.deadline: Deadline | None = None  # when to look whether the client may be read again
         self.obey(limits)
 
     def __repr__(self) -> str:
@@ -83,6 +92,10 @@ class ClientPace:
         self.policy = limits.rate_policy
         self.messages.change(limits.max_publish_rate, max(limits.max_publish_rate, 1))
         self.bytes.change(limits.max_byte_rate, limits.max_byte_rate)
+        if self.deadline is not None:  # it rests by the old pace: look again at once
+            deadlines = self.connection.core.deadlines
+            deadlines.cancel(self.deadline)
+            self.deadline = deadlines.at(self.connection.last_heard, self.rested)
 
     def spend_message(self, now: float) -> None:
         """A PUBLISH came in."""
@@ -103,18 +116,21 @@ class ClientPace:
             connection.core.reached(limit, connection, str(error))
             connection.close(error.reason_code, str(error), now)
             return
-        if self.is_resting:
+        if self.deadline is not None:
             return
-        self.is_resting = True
         connection.core.reached(limit, connection, f"{detail}: it is not read for {seconds:.3f} s")
         connection.pause()
-        connection.core.deadlines.at(now + seconds, self.rested)
+        self.look_again(seconds, now)
 
     def rested(self, now: float) -> None:
         """Read again, if nothing is missing by now."""
         seconds = max(self.messages.take(0, now), self.bytes.take(0, now))
         if seconds > 0 and self.connection.is_open:
-            self.connection.core.deadlines.at(now + seconds, self.rested)
+            self.look_again(seconds, now)
             return
-        self.is_resting = False
+        self.deadline = None
         self.connection.go_on(now)
+
+    def look_again(self, seconds: float, now: float) -> None:
+        """Come back when nothing will be missing, and now and then before, for the connection may be over by then."""
+        self.deadline = self.connection.core.deadlines.at(now + max(SHORTEST, min(seconds, LONGEST)), self.rested)

@@ -15,5 +15,6 @@ cdef class Queue:
     @cython.locals(backlog=Backlog, message=Message, weight=Py_ssize_t)
     cpdef bint put(self, object delivery, object statistics, bint has_receiver) except -1
     cpdef object take(self)
+    cpdef relax(self)
     @cython.locals(backlog=Backlog, message=Message, weight=Py_ssize_t)
     cpdef weigh_out(self, object delivery)

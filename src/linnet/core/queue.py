@@ -65,8 +65,8 @@ class Queue:
         """The next one, which waits no more."""
         delivery = self.deliveries.popleft()
         self.weigh_out(delivery)
-        if self.held is not None and not self.is_full(0):
-            self.let_go()
+        if self.held is not None:
+            self.relax()
         return delivery
 
     def weigh_out(self, delivery: Delivery) -> None:
@@ -85,6 +85,11 @@ class Queue:
             self.held = []
         self.held.append(promise)
 
+    def relax(self) -> None:
+        """Keep no publisher waiting if there is room by now, or if nothing waits here whatever the limits are."""
+        if not self.deliveries or not self.is_full(0):
+            self.let_go()
+
     def let_go(self) -> None:
         """Keep no publisher waiting."""
         held = self.held
@@ -99,6 +104,7 @@ class Queue:
             self.deliveries = deque(d for d in self.deliveries if d.subscription.group is not group)
             for delivery in taken:
                 self.weigh_out(delivery)
+            self.relax()
         return taken
 
     def clear(self) -> None:

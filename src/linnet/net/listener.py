@@ -102,8 +102,12 @@ class Listener:
     def accept(self, sock: socket.socket) -> None:
         """Clients are waiting to be let in."""
         loop = self.turn.loop
-        for _ in range(ACCEPTS):
-            if self.why_not():
+        for count in range(ACCEPTS):
+            limit = self.why_not()
+            if limit and count:
+                return  # the next turn tells whether anybody else is waiting
+            if limit:
+                self.turn.core.ledger.reached(limit, "", "", f"{self.address} accepts no connection for {REST:g} s")
                 self.rest(sock)
                 return
             try:
@@ -117,6 +121,7 @@ class Listener:
                 self.turn.core.ledger.reached("max_connections", "", "", f"no descriptors: {error.strerror}")
                 self.rest(sock)
                 return
+            self.pace.take(1, self.turn.now)
             connected.setblocking(False)
             connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             connected.setsockopt(
@@ -131,10 +136,8 @@ class Listener:
         limit = admission.is_closed
         if not limit and len(turn.streams) >= turn.core.limits.max_connections + TOLD:
             limit = "max_connections"
-        if not limit and not self.pace.admits(turn.begin()):
+        if not limit and not self.pace.has_one(turn.begin()):
             limit = "accept_rate"
-        if limit:
-            turn.core.ledger.reached(limit, "", "", f"{self.address} accepts no connection for {REST:g} s")
         return limit
 
     def rest(self, sock: socket.socket) -> None:

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from linnet.core.server_connection import ServerConnection
     from linnet.net.turn import Turn
-    from linnet.settings import Settings
 
 logger = logging.getLogger("linnet.limits")
 
@@ -53,30 +52,40 @@ class Pressure:
 
     def look(self, now: float) -> None:
         """How is it?"""
-        settings = self.turn.settings
-        self.look_at_lag(settings)
-        self.look_at_memory(settings)
+        self.look_at_lag(max(0.0, perf_counter() - self.started - INTERVAL))
+        self.look_at_memory()
+        self.close_or_open()
+        self.start(now)
+
+    def obey(self) -> None:
+        """Judge anew what was seen last, since the settings have changed."""
+        self.look_at_lag(self.lag)
+        self.look_at_memory()
+        self.close_or_open()
+
+    def close_or_open(self) -> None:
+        """Nobody is let in while it is bad."""
         admission = self.turn.core.admission
         if self.is_high:
             admission.is_closed = "memory_high"
         else:
             admission.is_closed = "max_loop_lag" if self.is_lagging else ""
-        self.start(now)
 
-    def look_at_lag(self, settings: Settings) -> None:
+    def look_at_lag(self, lag: float) -> None:
         """How late is this look?"""
-        self.lag = max(0.0, perf_counter() - self.started - INTERVAL)
-        self.longest_lag = max(self.longest_lag, self.lag)
-        was_lagging, self.is_lagging = self.is_lagging, 0 < settings.max_loop_lag < self.lag
+        self.lag = lag
+        self.longest_lag = max(self.longest_lag, lag)
+        was_lagging, self.is_lagging = self.is_lagging, 0 < self.turn.settings.max_loop_lag < lag
         if self.is_lagging:
             detail = f"the event loop is {self.lag:.3f} s late: no connection is accepted until it is not"
             self.turn.core.ledger.reached("max_loop_lag", "", "", detail)
         elif was_lagging:
             logger.warning("the event loop is in time again")
 
-    def look_at_memory(self, settings: Settings) -> None:
+    def look_at_memory(self) -> None:
         """How much is in use?"""
         core = self.turn.core
+        settings = self.turn.settings
         self.limit = settings.memory_limit or available_bytes()
         self.memory = self.read()
         share = 100 * self.memory / self.limit if self.limit else 0.0
