@@ -161,8 +161,10 @@ class FullQueues(RuleBasedStateMachine):
         self.world.core.router.subscribe(Subscription(self.spy, name, SubscriptionOptions(2)))
         self.subscribers = [Subscriber(self.world, policy, name) for name, policy in FILTERS.items()]
         self.publishers = [Publisher(self.world, f"publisher-{n}", *PUBLISHERS[n]) for n in range(len(PUBLISHERS))]
-        for client in (*self.subscribers, *self.publishers):
-            client.come()
+        for subscriber in self.subscribers:
+            subscriber.come()
+        for publisher in self.publishers:
+            publisher.come()
         self.world.settle()
 
     def hand_on(self, message: Message) -> bool:

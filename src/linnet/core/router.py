@@ -32,16 +32,23 @@ class Route:
 
     def refuses(self, message: Message) -> bool:
         """Whether a full queue is a reason not to take this message at all."""
-        if not self.can_refuse:
+        if not self.can_refuse or message.qos == 0:
             return False
-        members = [member for group in self.groups for member in group.members]
-        return any(
-            one.policy == REFUSE and one.qos > 0 and message.qos > 0 and one.session.sender.would_drop(message)
-            for one in (*self.targets, *members)
-        )
+        chosen = [group.next_member() for group in self.groups]
+        return any(one is not None and would_refuse(one, message) for one in (*self.targets, *chosen))
 
     def __repr__(self) -> str:
         return f"<Route to {len(self.targets)} sessions, {len(self.groups)} groups>"
+
+
+def would_refuse(subscription: Subscription, message: Message) -> bool:
+    """Whether a full queue of this subscription's session is a reason not to take a message at all."""
+    if subscription.no_local and message.publisher == subscription.session.client_id:
+        if subscription.own is None:
+            return False
+        subscription = subscription.own
+    is_asked = subscription.policy == REFUSE and subscription.qos > 0
+    return is_asked and subscription.session.sender.would_drop(message)
 
 
 class Router:

@@ -5,11 +5,18 @@ from linnet.core.subscriptions import Subscription
 from linnet.wire.publish import Message
 
 
+def has_full_queue(session: Session) -> bool:
+    """Whether another message would have nowhere to wait."""
+    waiting = session.sender.waiting
+    return waiting is not None and waiting.is_full(0)
+
+
 class SharedGroup:
     """The members of `$share/NAME/FILTER`, who take turns.
 
-    A member that is online and has room comes first, then one that is online, and only when nobody is online one that
-    is away. What a member leaves behind unacknowledged goes to the next, but for QoS 2 that it has begun to receive.
+    A member that is online and has room comes first, then one that is online and whose queue has room, then one that is
+    online, and only when nobody is online one that is away. What a member leaves behind unacknowledged goes to the
+    next, but for QoS 2 that it has begun to receive.
     """
 
     __slots__ = ("members", "name", "redelivered", "turn")
@@ -39,6 +46,7 @@ class SharedGroup:
         members = self.members
         count = len(members)
         busy: Subscription | None = None
+        is_busy_full = True
         for step in range(count):
             index = (self.turn + step) % count
             member = members[index]
@@ -48,11 +56,21 @@ class SharedGroup:
             if session.has_room():
                 self.turn = index + 1
                 return member
-            busy = busy or member
+            if is_busy_full:
+                is_full = has_full_queue(session)
+                if busy is None or not is_full:
+                    busy, is_busy_full = member, is_full
         if busy is not None:
             self.turn += 1
             return busy
         return members[0] if members else None  # always the same one: what waits stays in order
+
+    def next_member(self) -> Subscription | None:
+        """Whose turn it would be, without taking it."""
+        turn = self.turn
+        member = self.choose()
+        self.turn = turn
+        return member
 
     def deliver(self, message: Message, now: float) -> bool:
         """Give a message to one member; False when it is dropped."""
