@@ -458,3 +458,17 @@ async def test_what_was_retained_in_memory_is_gone_after_a_stop() -> None:
     async with broker, Peer(broker, "bob") as bob:
         await bob.subscribe("t")
         await bob.nothing()
+
+
+async def test_what_was_still_to_be_delivered_is_gone_after_a_stop() -> None:
+    """Messages to very many are handed on in slices; those of yesterday's broker do not keep today's busy."""
+    async with Broker(listen="127.0.0.1:0", delivery_budget=4) as broker:
+        readers = [await Peer(broker, f"reader{number}") for number in range(3)]
+        for reader in readers:
+            await reader.subscribe("t")
+        for _ in range(10):
+            await broker.publish("t")
+        assert len(broker.core.chores) == 10
+    assert len(broker.core.chores) == 0
+    for reader in readers:
+        assert isinstance((await reader.closed())[-1], Disconnect)

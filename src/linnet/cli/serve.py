@@ -83,9 +83,11 @@ async def _serve(settings: Settings, hangups: Hangups, load: Callable[[], Settin
     broker = Broker(settings)
 
     def hung_up() -> None:
+        if stop_wanted.done():
+            return
         if hangups.lost_terminal():
-            stop_wanted.set()
-        elif not stop_wanted.is_set():
+            stop_wanted.set_result("the terminal is closed")
+        else:
             reload(broker, load)
 
     hangups.call(lambda: loop.call_soon_threadsafe(hung_up))
@@ -95,11 +97,13 @@ async def _serve(settings: Settings, hangups: Hangups, load: Callable[[], Settin
         hangups.ignore()
 
 
-async def _run(broker: Broker, stop_wanted: asyncio.Event) -> int:
+async def _run(broker: Broker, stop_wanted: asyncio.Future[str]) -> int:
     import asyncio
+    import logging
 
     from linnet.cli.collector import Collector
 
+    logger = logging.getLogger("linnet.connections")
     settings = broker.settings
     collector = Collector(asyncio.get_running_loop())
     collector.start()
@@ -110,7 +114,10 @@ async def _run(broker: Broker, stop_wanted: asyncio.Event) -> int:
         return 1
     try:
         _announce(broker, settings.event_loop)
-        await stop_wanted.wait()
+        why = await stop_wanted
+        count, seconds = broker.statistics.clients, broker.settings.stop_timeout
+        text = "%s: the broker stops; its clients (%d) have %g s to take what is left"
+        logger.info(text, why, count, seconds, extra={"event": "stopping", "clients": count})
     finally:
         await broker.stop()
     return 0
@@ -139,23 +146,24 @@ def reload(broker: Broker, load: Callable[[], Settings]) -> None:
         logger.info("reloaded: nothing changed", extra={"event": "nothing_changed"})
 
 
-def _stop_on_signals() -> asyncio.Event:
-    """An event that the first SIGINT or SIGTERM sets; the second one ends the process at once."""
+def _stop_on_signals() -> asyncio.Future[str]:
+    """What the first SIGINT or SIGTERM gives its name; the second one ends the process at once."""
     import asyncio
     import signal
 
     loop = asyncio.get_running_loop()
-    wanted = asyncio.Event()
+    wanted: asyncio.Future[str] = loop.create_future()
     signals = (signal.SIGINT, signal.SIGTERM)
 
-    def stop() -> None:
-        wanted.set()
+    def stop(number: signal.Signals) -> None:
+        if not wanted.done():
+            wanted.set_result(number.name)
         for one in signals:
             loop.remove_signal_handler(one)
             signal.signal(one, signal.SIG_DFL)
 
     for one in signals:
-        loop.add_signal_handler(one, stop)
+        loop.add_signal_handler(one, stop, one)
     return wanted
 
 

@@ -251,6 +251,7 @@ class BrokerCore:
             self.end(session, now)
         self.chores.clear(now)
         self.router.retained.clear()
+        self.chores = Chores(self)
         self.moved_to = None
 
     def end(self, session: Session, now: float) -> None:

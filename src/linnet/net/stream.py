@@ -19,7 +19,7 @@ logger = logging.getLogger("linnet.connections")
 
 HIGH_WATER = 65536  # bytes in the transport's own buffer, above which what there is to say stays in the outbox
 HOLD_FACTOR = 2  # times the limit for QoS 0, above which what makes us send more is not read
-LINGER = 1.0  # seconds that a peer has to take our last words before the connection is cut
+LINGER = 1.0  # seconds that a peer has to read our last words before the connection is cut
 
 
 class Stream:
@@ -144,6 +144,8 @@ class Stream:
         self.turn.core.deadlines.cancel(self.stall)
         self.stall = None
         self.write()
+        if self.is_closing and not self.is_blocked:
+            say_done(self)
         outbox, connection = self.outbox, self.connection
         if self.is_holding and outbox is not None and connection is not None and outbox.size <= outbox.limit:
             self.is_holding = False
@@ -204,8 +206,10 @@ class Stream:
         self.is_closing = True
         self.write()
         self.transport.resume_reading()  # to see that the peer is done too
-        self.transport.write_eof()
-        self.timer = self.turn.loop.call_later(LINGER, self.transport.abort)
+        if self.is_blocked:
+            self.timer = self.turn.loop.call_later(self.turn.patience, self.transport.abort)
+        else:
+            say_done(self)
 
     def wait(self, verdict: Awaitable[Any], then: Callable[[Any, float], None]) -> None:
         """Read no more until an answer is there, and go on with it."""
@@ -235,6 +239,14 @@ class Stream:
         """Read again."""
         if not self.has_ended:
             self.transport.resume_reading()
+
+
+def say_done(stream: Stream) -> None:
+    """All is written: the peer has a moment to read it, and to be done too."""
+    if stream.timer is not None:
+        stream.timer.cancel()
+    stream.transport.write_eof()
+    stream.timer = stream.turn.loop.call_later(LINGER, stream.transport.abort)
 
 
 def peer_name(transport: Any) -> str:

@@ -13,6 +13,7 @@ cdef class Turn:
     cdef public object loop
     cdef public double now
     cdef public object opened
+    cdef public double patience
     cdef public object settings
     cdef public dict streams
     cdef public set tasks

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from linnet.net.stream import Stream
     from linnet.settings import Settings
 
-MOST_WRITES = 500  # in one turn, where it would be more
+PATIENCE = 1.0  # seconds
+MOST_WRITES = 200  # in one turn, where it would be more
 logger = logging.getLogger("linnet.hooks")
 
 
@@ -37,6 +38,7 @@ class Turn:
         "loop",
         "now",
         "opened",
+        "patience",
         "settings",
         "streams",
         "tasks",
@@ -60,6 +62,7 @@ class Turn:
         self.streams: dict[Stream, None] = {}  # all open ones
         self.opened: Callable[[Stream], None] = _nobody_asks  # is told of each new one, before it has read anything
         self.empty: asyncio.Future[None] | None = None  # whoever waits until there are none
+        self.patience = PATIENCE  # seconds that a peer has to take what is left when its connection is closed
         self.timer: asyncio.TimerHandle | None = None
         self.tasks: set[asyncio.Task[None]] = set()  # hooks that are waited for on nobody's connection
         core.deadlines.on_earlier = self.due_at
@@ -138,7 +141,8 @@ class Turn:
             self.due_at(next_at)
 
     async def drain(self, timeout: float) -> None:
-        """Wait until every stream has closed; those that have not by then are cut."""
+        """Wait until every stream has closed, with all that was for its peer; those that have not by then are cut."""
+        self.patience = timeout
         deadline = self.loop.time() + timeout
         while self.streams and self.loop.time() < deadline:
             await self.emptied(deadline - self.loop.time())
