@@ -114,7 +114,7 @@ class Beside:
 
     def figures(self, during: str, bar: float | None = PING_BAR) -> list[Figure]:
         worst = Figure(f"PINGRESP beside {during}: worst of {self.said['pings']:.0f}", self.said["worst"], "ms", bar)
-        return [worst, Figure("  the broker's CPU time in the worst case of those", self.said["busy"], "ms")]
+        return [worst, Figure("CPU time of the broker during one of those, at most", self.said["busy"], "ms")]
 
 
 @contextlib.contextmanager
