@@ -23,13 +23,16 @@ def pytest_report_header() -> str:
 
 @pytest.fixture
 async def make_broker() -> AsyncIterator[MakeBroker]:
-    """Starts brokers with the settings given, each on a port of its own; all are stopped at the end."""
+    """Starts brokers with the settings given, each on a port of its own; all are stopped at the end.
+
+    They publish nothing below `$SYS` unless they are told to.
+    """
     from linnet import Broker
 
     started: list[Broker] = []
 
     async def make(**settings: Any) -> Broker:
-        broker = Broker(**{"listen": "127.0.0.1:0", **settings})
+        broker = Broker(**{"listen": "127.0.0.1:0", "sys_interval": 0, **settings})
         await broker.start()
         started.append(broker)
         return broker

@@ -9,6 +9,7 @@ from linnet.core.statistics import Statistics
 from linnet.describe import describe
 from linnet.errors import LinnetError, MalformedPacket, ProtocolError, ReasonCode, SettingsError
 from linnet.local import LocalSubscription
+from linnet.release import VERSION
 from linnet.server import Broker, Live, live, stop_all
 from linnet.settings import Settings
 from linnet.wire import frames
@@ -16,7 +17,7 @@ from linnet.wire.properties import Properties
 from linnet.wire.publish import Message
 from linnet.wire.version import V3_1, V3_1_1, V5, Version
 
-__version__ = "0.1.0"
+__version__ = VERSION
 
 compiled: bool = not (frames.__file__ or "").endswith(".py")
 """Whether the hot path runs as compiled code; the same source runs interpreted otherwise."""

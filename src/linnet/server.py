@@ -18,6 +18,7 @@ from linnet.core.overview import Overview
 from linnet.core.ports import Hooks, Observer
 from linnet.core.server_connection import ServerConnection
 from linnet.core.session import Session
+from linnet.core.sys_topics import SysTopics
 from linnet.errors import LinnetError, ReasonCode
 from linnet.hooks.journal import Journal
 from linnet.local import LocalSubscription
@@ -28,6 +29,7 @@ from linnet.net.logs import Doorman, Logs
 from linnet.net.pressure import Pressure
 from linnet.net.turn import Turn
 from linnet.options import host_and_port
+from linnet.release import VERSION
 from linnet.reloading import Changes, compare, in_force
 from linnet.settings import Settings
 from linnet.wire.properties import Properties
@@ -47,6 +49,8 @@ class Broker:
     `settings` or settings by name (`max_packet_size=65536`) say what it does, `hooks` who may do what, `observers` are
     told what happens. Raises SettingsError for settings that cannot be.
     """
+
+    described = ("statistics",)
 
     def __init__(
         self,
@@ -70,6 +74,7 @@ class Broker:
         self.subscriptions: set[LocalSubscription] = set()  # the program's own that are open
         self.turn: Turn | None = None
         self.pressure: Pressure | None = None
+        self.sys_topics = SysTopics(self.core, f"linnet version {VERSION}", lambda: self.statistics)
 
     def __repr__(self) -> str:
         where = ", ".join(listener.address for listener in self.listeners) or "stopped"
@@ -86,6 +91,7 @@ class Broker:
         self.core.start(turn.begin())
         self.pressure = Pressure(turn)
         self.pressure.start(turn.begin())
+        self.sys_topics.start(self.settings.sys_interval, turn.begin())
         try:
             for address in self.settings.listen:
                 host, port = host_and_port(address)
@@ -116,6 +122,7 @@ class Broker:
         await turn.drain(self.settings.stop_timeout)
         if self.turn is not turn:
             return  # stopped by somebody else at the same time
+        self.sys_topics.stop()
         turn.stop()
         self.logs.stop()
         self.core.forget(now)
@@ -158,8 +165,11 @@ class Broker:
     @property
     def statistics(self) -> Overview:
         """What the broker has counted and what there is of everything, at this moment."""
-        turn = self.turn
-        return Overview(self.core, turn.begin() if turn is not None else self.core.started_at)
+        turn, pressure = self.turn, self.pressure
+        if turn is None or pressure is None:
+            return Overview(self.core, self.core.started_at)
+        memory = pressure.memory or pressure.read()
+        return Overview(self.core, turn.begin(), memory, pressure.lag, pressure.longest_lag)
 
     def running(self) -> Turn:
         """The turns of a broker that runs."""
@@ -196,6 +206,7 @@ class Broker:
         if self.pressure is not None:
             self.pressure.obey()
         self.logs.apply(settings)
+        self.sys_topics.change(settings.sys_interval, turn.now)
         if "max_connections" in changes.changed:
             tell_of_descriptors(settings)
 

@@ -9,13 +9,14 @@ from tests.house.sources import cimports, declarations, imports, label, modules,
 
 PACKAGE = "linnet"
 FOUNDATION = {"errors"}
-PLAIN = FOUNDATION | {"options", "loggers", "settings", "describe"}
+PLAIN = FOUNDATION | {"release", "options", "loggers", "settings", "describe"}
 LOWER = FOUNDATION | {"wire", "core"}
 SHELL = PLAIN | LOWER
 
 # Each room, and each module of the hall, with what it may import besides itself.
 MAY_IMPORT = {
     "errors": set(),
+    "release": set(),
     "options": FOUNDATION,
     "sources": {"options"},
     "loggers": FOUNDATION | {"options"},

@@ -16,7 +16,10 @@ class Overview:
         "clients",
         "clients_most",
         "in_flight",
+        "lag",
+        "lag_longest",
         "limits",
+        "memory",
         "opening",
         "output_bytes",
         "queued_bytes",
@@ -32,7 +35,11 @@ class Overview:
         "wills_published",
     )
 
-    def __init__(self, core: BrokerCore, now: float) -> None:
+    described = ("clients_away", "stored_messages", "stored_bytes")
+
+    def __init__(
+        self, core: BrokerCore, now: float, memory: int = 0, lag: float = 0.0, lag_longest: float = 0.0
+    ) -> None:
         router, ledger, backlog, admission = core.router, core.ledger, core.backlog, core.admission
         self.uptime = now - core.started_at  # seconds
         self.traffic = ledger.total(core.connections)  # packets, messages, bytes and drops of all clients, ever
@@ -52,6 +59,24 @@ class Overview:
         self.output_bytes = sum(connection.outbox.size for connection in core.connections)  # not written yet
         self.routes = len(router.routes)
         self.wills_published = core.wills.published
+        self.memory = memory  # bytes of the process
+        self.lag = lag  # seconds that the event loop was late the last time
+        self.lag_longest = lag_longest  # at any time
 
     def __repr__(self) -> str:
         return f"<Overview {self.clients} clients, {self.sessions} sessions, up {self.uptime:.0f} s>"
+
+    @property
+    def clients_away(self) -> int:
+        """Sessions whose client is not connected."""
+        return self.sessions - self.clients
+
+    @property
+    def stored_messages(self) -> int:
+        """Messages that are retained, or wait for a client."""
+        return self.retained_messages + self.queued_messages
+
+    @property
+    def stored_bytes(self) -> int:
+        """What is retained, and what waits for clients."""
+        return self.retained_bytes + self.queued_bytes

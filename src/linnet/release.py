@@ -1,0 +1,3 @@
+"""Which linnet this is."""
+
+VERSION = "0.1.0"
