@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Self
 
 from linnet.core.adopting import adopt
 from linnet.core.broker import BrokerCore
+from linnet.core.fanout import Fanout
 from linnet.core.limits import Limits
 from linnet.core.overview import Overview
 from linnet.core.ports import Hooks, Observer
@@ -220,13 +221,24 @@ class Broker:
     ) -> int:
         """Publish a message of the program's own; to how many subscribers it went or will go.
 
-        Raises ProtocolError for what is no topic name.
+        Where those are very many this waits until the last one was given it, or the broker stops. Raises ProtocolError
+        for what is no topic name.
         """
-        now = self.running().begin()
+        turn = self.running()
+        now = turn.begin()
         octets = payload.encode() if isinstance(payload, str) else payload
         message = Message(topic, octets, qos, retain, properties)
         message.received_at = now
-        return self.core.publish(message, now)
+        if not self.core.router.find(message.topic_name).is_wide:
+            return self.core.publish(message, now)
+        reached: asyncio.Future[int] = turn.loop.create_future()
+
+        def finish(fanout: Fanout, now: float) -> None:
+            if not reached.done():
+                reached.set_result(fanout.count)
+
+        self.core.publish(message, now, finish)
+        return await reached
 
     def subscribe(self, name: str, qos: int = 2, limit: int = 10000) -> LocalSubscription:
         """Messages that match a topic filter, for this program; see `LocalSubscription`.
