@@ -93,9 +93,8 @@ class LocalSubscription:
         now = self.begin()
         self.core.router.subscribe(self.subscription)
         if not self.subscription.share:
-            Replay(self.core.router.retained, self.subscription).advance(
-                self.session, len(self.core.router.retained) + 1, now
-            )
+            retained = self.core.router.retained
+            Replay(retained, self.subscription).advance(self.session, len(retained.messages) + 1, now)
         self.opened.add(self)
         return self
 
