@@ -467,7 +467,7 @@ async def test_what_was_still_to_be_delivered_is_gone_after_a_stop() -> None:
         for reader in readers:
             await reader.subscribe("t")
         for _ in range(10):
-            await broker.publish("t")
+            broker.core.publish(Message("t", b"x"), broker.running().begin())
         assert len(broker.core.chores) == 10
     assert len(broker.core.chores) == 0
     for reader in readers:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import linnet
+from linnet import Message
 from linnet.core.pace import Pace
 from linnet.errors import ReasonCode
 from linnet.net.descriptors import RESERVED
@@ -271,7 +272,7 @@ async def test_delivery_budget(broker: linnet.Broker) -> None:
         in_slices = []
         for number, budget in enumerate((50_000, 4, 50_000)):
             broker.reload(delivery_budget=budget)
-            await broker.publish("t", b"%d" % number, 1)
+            broker.core.publish(Message("t", b"%d" % number, 1), broker.running().begin())
             in_slices.append(len(broker.core.chores.fanouts))
             await publisher.publish("t", b"%d" % number, 1)
         assert in_slices == [0, 1, 0]
