@@ -30,7 +30,6 @@ MANY = Properties(user_properties=[("name", "value")] * 5)
 UNSEEN = {
     "stop_timeout": "is looked up when the broker stops",
     "retained_slice": "paces what is sent, and changes nothing in it",
-    "sys_interval": "paces what is published below $SYS/broker: tests/core/test_sys.py",
     "log_level": "is the command's: tests/cli/test_reload.py",
     "log_format": "is the command's: tests/cli/test_reload.py",
 }

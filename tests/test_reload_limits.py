@@ -54,6 +54,22 @@ def times(broker: linnet.Broker, limit: str) -> int:
     return broker.statistics.limits.get(limit, 0)
 
 
+async def test_sys_interval(broker: linnet.Broker) -> None:
+    """Rounds begin at once, however long the one before would have lasted, and what was told goes with the last one."""
+    async with Peer(broker, "one") as peer, Peer(broker, "two") as late:
+        await peer.subscribe("$SYS/broker/publish/messages/received")
+        await peer.nothing()
+        broker.reload(sys_interval=3600)
+        assert (await peer.expect(Publish)).payload == b"0"
+        await late.publish("t", qos=1)
+        await peer.nothing()
+        broker.reload(sys_interval=1800)
+        assert (await peer.expect(Publish)).payload == b"1"
+        broker.reload(sys_interval=0)
+        await late.subscribe("$SYS/#")
+        await late.nothing()
+
+
 # ---- who may come in ----
 
 
