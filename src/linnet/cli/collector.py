@@ -12,9 +12,8 @@ import gc
 from typing import Any
 
 YOUNG = 2000  # objects more than were freed, after which the youngest are looked at
-MIDDLE = 10  # looks at the youngest, after which those that survived one are looked at
+MIDDLE = 10  # looks at the youngest, after which those that survived are looked at: 20,000, or five milliseconds
 NEVER = 1 << 30
-ROUNDS = 3  # looks at those, after which all that is not frozen is: some 60,000 objects, or ten milliseconds
 
 
 class Collector:
@@ -22,7 +21,6 @@ class Collector:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
-        self.rounds = 0
 
     def __repr__(self) -> str:
         return f"<Collector, {gc.get_freeze_count()} objects frozen>"
@@ -41,12 +39,9 @@ class Collector:
     def saw(self, phase: str, about: dict[str, Any]) -> None:
         """gc: a collection begins or ends."""
         if phase == "stop" and about["generation"] == 1:
-            self.rounds += 1
-            if self.rounds == ROUNDS:
-                self.loop.call_soon_threadsafe(self.collect)
+            self.loop.call_soon_threadsafe(self.collect)
 
     def collect(self) -> None:
         """Look at all that was not looked at before, and freeze what is left."""
-        self.rounds = 0
         gc.collect()
         gc.freeze()

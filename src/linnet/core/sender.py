@@ -204,6 +204,8 @@ class Sender:
         """Take the next one off the queue and send it, unless it expired while it waited [MQTT-3.3.2-5]."""
         assert self.waiting is not None
         delivery = self.waiting.take()
+        if not self.waiting:
+            self.waiting = None  # an empty one takes its room too
         message = delivery.message
         assert message is not None
         if message.expiry >= 0 and message.seconds_left(now) < 0:

@@ -23,7 +23,7 @@ TurnEnd = Callable[[], None]
 IN = 0x001  # EPOLLIN
 OUT = 0x004  # EPOLLOUT
 FEW_EVENTS = 8  # at once, up to which each is a turn of its own
-MOST_EVENTS = 1024  # taken from the kernel at once
+MOST_EVENTS = 128  # taken from the kernel at once: more would keep a late one waiting
 
 IS_AVAILABLE = hasattr(select, "epoll")
 
@@ -80,10 +80,11 @@ class TurnSelector:
         """Hand each event to its transport, or note it for the loop.
 
         Where little comes in there is nothing to be gained by gathering what goes out: then each event is a turn, and
-        the first message does not wait for the last.
+        the first message does not wait for the last. But where a turn has left something to the next, that comes once
+        for all events.
         """
         transports = self.transports
-        is_quiet = len(events) <= FEW_EVENTS
+        is_quiet = len(events) <= FEW_EVENTS and not self.has_more
         for fd, bits in events:
             transport = transports.get(fd)
             if transport is not None:
