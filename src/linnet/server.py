@@ -169,8 +169,7 @@ class Broker:
         turn, pressure = self.turn, self.pressure
         if turn is None or pressure is None:
             return Overview(self.core, self.core.started_at)
-        memory = pressure.memory or pressure.read()
-        return Overview(self.core, turn.begin(), memory, pressure.lag, pressure.longest_lag)
+        return Overview(self.core, turn.begin(), pressure.memory, pressure.lag, pressure.longest_lag)
 
     def running(self) -> Turn:
         """The turns of a broker that runs."""

@@ -167,8 +167,8 @@ class Connection:
 
     def receive_other(self, header: int, body: bytes, now: float) -> None:
         """Take any other packet: decode it and let the table of this side say who takes it."""
-        self.statistics.received(header >> 4)
         check_first_byte(header, self.version, self.is_server)
+        self.statistics.received(header >> 4)
         packet = decode_body(header, body, self.version, self.is_server)
         self.dispatch(packet, now)
 

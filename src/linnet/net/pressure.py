@@ -34,7 +34,7 @@ class Pressure:
         self.turn = turn
         self.read = read or resident_bytes
         self.limit = 0  # bytes
-        self.memory = 0  # bytes, when it was last looked at
+        self.memory = self.read()  # bytes, when it was last looked at
         self.is_high = False
         self.is_over = False
         self.is_lagging = False
