@@ -191,8 +191,8 @@ def test_above_the_limit_it_is_written_first_if_the_peer_takes_it() -> None:
     assert box.statistics.dropped_output_full == 1
 
 
-def test_above_the_hard_limit_it_is_marked_again_so_that_somebody_looks() -> None:
-    box = Outbox([], 10, hard_limit=20)
+def test_above_twice_the_limit_and_above_the_hard_limit_it_is_marked_again_so_that_somebody_looks() -> None:
+    box = Outbox([], 10, hard_limit=40)
     box.put(b"x" * 15)
     box.marked.clear()  # a turn has gone by, and the peer took nothing
     box.put(b"y" * 5)
@@ -200,5 +200,11 @@ def test_above_the_hard_limit_it_is_marked_again_so_that_somebody_looks() -> Non
     box.put(b"z")
     box.put(b"z")
     assert box.marked == [box]
+    box.marked.clear()
+    box.put(b"z" * 18)
+    assert box.marked == [] and not box.is_excessive
+    box.put(b"z")
+    box.put(b"z")
+    assert box.marked == [box] and box.is_excessive
     box.take()
     assert not box.is_excessive

@@ -21,7 +21,18 @@ import pytest
 
 from linnet import Broker, Settings
 from linnet.describe import describe
-from linnet.wire import V5, Connack, Connect, Disconnect, Version
+from linnet.wire import (
+    V5,
+    Connack,
+    Connect,
+    Disconnect,
+    FrameReader,
+    Properties,
+    Publish,
+    Subscribe,
+    SubscriptionOptions,
+    Version,
+)
 from tests.peer import PATIENCE, Peer
 
 BOUND = 0.5  # seconds that a well-behaved client waits at most, whatever the others do
@@ -143,12 +154,58 @@ async def eventually(condition: Callable[[], object], what: str) -> None:
         raise AssertionError(f"awaited {what}: {PATIENCE:g} seconds went by") from None
 
 
-def sip(peer: Peer) -> None:
-    """Have the system keep little for a peer, and take none of it: what it is sent piles up in the broker soon."""
-    transport = peer._line.transport
-    assert transport is not None
-    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    peer.reading(False)
+class Deaf:
+    """A client that takes nothing of what it is sent unless it is told to, and for whom the system keeps little."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+
+    @classmethod
+    async def connect(cls, broker: Broker, version: Version, topic: str = "t", qos: int = 0) -> Self:
+        """Bob, who has subscribed, and has not read the answers."""
+        loop = asyncio.get_running_loop()
+        sock = socket.socket()
+        sock.setblocking(False)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16_384)
+        await loop.sock_connect(sock, ("127.0.0.1", broker.port))
+        deaf = cls(*await asyncio.open_connection(sock=sock, limit=1024))
+        filters = [(topic, SubscriptionOptions(qos))]
+        deaf.send(Connect("bob", version=version).encode(version) + Subscribe(1, filters, Properties()).encode(version))
+        await eventually(
+            lambda: "bob" in broker.sessions and broker.sessions["bob"].subscriptions, "bob's subscription"
+        )
+        connection = broker.sessions["bob"].connection
+        assert connection is not None
+        server: socket.socket = connection.stream.transport.get_extra_info("socket")
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16_384)
+        return deaf
+
+    def send(self, octets: bytes) -> None:
+        self.writer.write(octets)
+
+    async def read(self, wanted: Callable[[FrameReader], bool]) -> int:
+        """Take packets at last, until one is wanted; how many PUBLISHes there were up to that one."""
+        frames = FrameReader(1 << 28)
+        count = 0
+        while True:
+            while frames.next():
+                count += frames.header >> 4 == Publish.type
+                if wanted(frames):
+                    return count
+            frames.feed(await self.reader.read(65_536))
+
+    async def closed(self) -> None:
+        """The connection ends, in whatever way."""
+        try:
+            while await self.reader.read(65_536):
+                pass
+        except ConnectionError:
+            pass
+        self.leave()
+
+    def leave(self) -> None:
+        self.writer.transport.abort()
 
 
 @asynccontextmanager

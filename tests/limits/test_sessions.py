@@ -1,6 +1,7 @@
 """The limits on sessions, subscriptions, and on what waits for clients."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -122,7 +123,7 @@ async def test_a_full_queue_that_holds_the_publisher(caplog: pytest.LogCaptureFi
 
 @both
 async def test_a_full_queue_that_disconnects(caplog: pytest.LogCaptureFixture, version: Version) -> None:
-    settings = {"max_queued_messages": 1, "max_inflight": 1, "queue_policy": "disconnect"}
+    settings: dict[str, Any] = {"max_queued_messages": 1, "max_inflight": 1, "queue_policy": "disconnect"}
     async with (
         proving(caplog, **settings) as proof,
         Peer(proof.broker, "bob", version, manual=True) as bob,
@@ -138,7 +139,12 @@ async def test_a_full_queue_that_disconnects(caplog: pytest.LogCaptureFixture, v
 
 async def test_hold_timeout(caplog: pytest.LogCaptureFixture) -> None:
     """Who keeps publishers waiting and acknowledges nothing has to go; then they wait no more."""
-    settings = {"max_queued_messages": 1, "max_inflight": 1, "queue_policy": "hold", "hold_timeout": 0.1}
+    settings: dict[str, Any] = {
+        "max_queued_messages": 1,
+        "max_inflight": 1,
+        "queue_policy": "hold",
+        "hold_timeout": 0.1,
+    }
     async with (
         proving(caplog, **settings) as proof,
         Peer(proof.broker, "bob", manual=True) as bob,

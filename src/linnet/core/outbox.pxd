@@ -7,6 +7,7 @@ cdef int BULKY
 
 @cython.final
 cdef class Outbox:
+    cdef public Py_ssize_t alarm
     cdef public object aliases
     cdef public Py_ssize_t hard_limit
     cdef public bint has_properties
@@ -20,6 +21,7 @@ cdef class Outbox:
     cdef public object stream
 
     cpdef put(self, bytes piece)
+    cdef pile_up(self)
     @cython.locals(pieces=list)
     cpdef bytes take(self)
     @cython.locals(pieces=list)

@@ -13,6 +13,8 @@ from linnet.wire.publish import Message, packet_id_bytes
 
 DUP = 0x08
 PLAIN = 0x30  # the first byte of a PUBLISH with QoS 0, but for DUP and RETAIN
+HOLD_FACTOR = 2  # times the limit for QoS 0, above which the peer is not read if it does not read
+NEVER = 1 << 60
 BULKY = 4096  # bytes of an average piece
 MESSAGE_EXPIRY_INTERVAL = b"\x02"
 TOPIC_ALIAS = b"\x23"
@@ -22,6 +24,7 @@ class Outbox:
     """What is to be written to one peer, and what the peer is able to take."""
 
     __slots__ = (
+        "alarm",
         "aliases",
         "hard_limit",
         "has_properties",
@@ -49,6 +52,7 @@ class Outbox:
         self.stream = stream  # has `write()`, which empties the outbox as far as the peer takes it
         self.pieces: list[bytes] = []
         self.size = 0
+        self.alarm = 0  # bytes, above which the outbox is marked again, for whoever writes to look at what piles up
         self.is_excessive = False  # above the hard limit, and marked for it
         self.has_properties = False
         self.maximum_packet = 268435460  # bytes, of a whole packet, that the peer accepts [MQTT-3.1.2-24]
@@ -65,9 +69,21 @@ class Outbox:
         self.pieces.append(piece)
         self.size += len(piece)
         self.statistics.bytes_sent += len(piece)
-        if self.size > self.hard_limit and not self.is_excessive:
-            self.is_excessive = True
-            self.marked.append(self)
+        if self.size > self.alarm:
+            self.pile_up()
+
+    def pile_up(self) -> None:
+        """Much waits: mark the outbox anew where it is above a limit, so that `write` is called though it has said so.
+
+        `alarm` is low while the outbox is empty, so that it follows limits that change.
+        """
+        held = self.limit * HOLD_FACTOR
+        if self.size <= held and self.size <= self.hard_limit:
+            self.alarm = min(held, self.hard_limit)
+            return
+        self.is_excessive = self.size > self.hard_limit
+        self.alarm = NEVER if self.is_excessive else self.hard_limit
+        self.marked.append(self)
 
     def take(self) -> bytes:
         """Everything there is, joined; the outbox is empty after that."""
@@ -78,7 +94,7 @@ class Outbox:
         """Everything there is; the outbox is empty after that."""
         pieces = self.pieces
         self.pieces = []
-        self.size = 0
+        self.size = self.alarm = 0
         self.is_excessive = False
         return pieces
 
@@ -96,7 +112,7 @@ class Outbox:
                 one.bytes_sent -= self.size
                 one.publish0_sent -= lost
         self.pieces = []
-        self.size = 0
+        self.size = self.alarm = 0
         self.is_excessive = False
 
     def is_bulky(self) -> bool:

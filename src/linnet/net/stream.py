@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from linnet.core.deadlines import Deadline
-from linnet.core.outbox import Outbox
+from linnet.core.outbox import HOLD_FACTOR, Outbox
 from linnet.core.ports import Peer
 from linnet.core.server_connection import ServerConnection
 from linnet.errors import ProtocolError, ReasonCode
@@ -18,7 +18,6 @@ from linnet.net.turn import Turn
 logger = logging.getLogger("linnet.connections")
 
 HIGH_WATER = 65536  # bytes in the transport's own buffer, above which what there is to say stays in the outbox
-HOLD_FACTOR = 2  # times the limit for QoS 0, above which what makes us send more is not read
 LINGER = 1.0  # seconds that a peer has to read our last words before the connection is cut
 
 
