@@ -253,7 +253,7 @@ class ServerConnection(Connection):
             return
         frames = self.frames
         is_secret = frames.header >> 4 in (PacketType.CONNECT, PacketType.AUTH)
-        packet = b"" if is_secret else frames.data[frames.start : min(frames.stop, frames.start + SHOWN)]
+        packet = frames.data[frames.start : min(frames.stop, frames.start + (1 if is_secret else SHOWN))]
         if error.limit:
             is_older = error.limit == "receive_maximum" and not self.has_properties
             self.core.reached("receive_maximum_3" if is_older else error.limit, self, str(error))

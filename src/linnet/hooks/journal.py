@@ -135,8 +135,9 @@ class Journal(Observer):
             return
         count, more = self.limits.take(limit)
         fields = {"client_id": client_id, "address": address, "limit": limit, "detail": detail, "left_out": count}
-        text = "%s reached by %r from %s: %s%s"
-        write(limits, WARNING, "limit_reached", fields, text, limit, client_id, address, detail, more)
+        who = f" by {client_id!r}" if client_id or address else ""
+        where = f" from {address}" if address else ""
+        write(limits, WARNING, "limit_reached", fields, "%s reached%s%s: %s%s", limit, who, where, detail, more)
 
     def dropped(self, client_id: str, reason: str, count: int) -> None:
         """Messages for a client were dropped: one line a second for each reason, with the others' count."""
