@@ -58,7 +58,7 @@ class Backlog:
         self.messages = 0
         self.bytes = 0
         self.in_flight = 0  # sent with QoS 1 or 2, and not acknowledged
-        self.count: Callable[[str, str], None] = _nobody_counts  # is told which limit was reached, and by whom
+        self.count: Callable[[str, str], None] = nobody_counts  # is told which limit was reached, and by whom
         self.verdict = NOBODY_ASKS
         self.overfull: dict[Queue, Session] = {}  # what the message now handed on has filled beyond the limits
         self.policy = DROP_NEWEST
@@ -132,5 +132,5 @@ def drop_oldest(queue: Queue, weight: int, statistics: Statistics) -> bool:
     return True
 
 
-def _nobody_counts(limit: str, client_id: str) -> None:
+def nobody_counts(limit: str, client_id: str) -> None:
     """No ledger is kept."""

@@ -87,6 +87,7 @@ class BrokerCore:
         retained = Retained(limits.max_retained, limits.max_retained_bytes, limits.max_retained_payload)
         self.router = Router(rules, retained, limits.max_routes, limits.overlap == "merge", limits.delivery_budget)
         self.ledger = Ledger(self.observers)
+        self.router.count = self.ledger.count
         self.backlog = Backlog(limits.max_queued_messages, limits.max_queued_bytes, limits.max_store_bytes)
         self.backlog.count = self.ledger.count
         self.backlog.set_policies(limits.queue_policy, limits.queue_policies)

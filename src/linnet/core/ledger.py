@@ -80,10 +80,9 @@ class Ledger:
         untold = self.untold
         self.untold = {}
         for limit, (times, client_id) in untold.items():
+            last = ", by this client last" if client_id else ""
             for observer in self.observers:
-                observer.limit_reached(
-                    limit, client_id, "", f"{times} times since the last report, by this client last"
-                )
+                observer.limit_reached(limit, client_id, "", f"{times} times since the last report{last}")
 
     def note(self, client_id: str, reason: str, count: int) -> None:
         """Remember a session's drops, and tell of them."""

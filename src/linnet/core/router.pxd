@@ -18,6 +18,7 @@ cdef class Route:
 @cython.final
 cdef class Router:
     cdef public long long budget
+    cdef public object count
     cdef public long long delivered
     cdef public bint is_merging
     cdef public Py_ssize_t max_routes

@@ -4,7 +4,9 @@ The answer is found once per topic and kept: a route holds, for every session th
 deliver under. Routes are dropped when subscriptions change, so a message costs one look-up, not a walk.
 """
 
-from linnet.core.backlog import REFUSE
+from collections.abc import Callable
+
+from linnet.core.backlog import REFUSE, nobody_counts
 from linnet.core.retained import Retained
 from linnet.core.session import Session
 from linnet.core.shared import SharedGroup
@@ -56,6 +58,7 @@ class Router:
 
     __slots__ = (
         "budget",
+        "count",
         "delivered",
         "is_merging",
         "max_routes",
@@ -80,6 +83,7 @@ class Router:
         self.subscription_count = 0
         self.budget = budget  # deliveries in a turn, after which publishers have to wait for the next one
         self.delivered = 0  # lately
+        self.count: Callable[[str, str], None] = nobody_counts  # is told when a limit is reached
 
     def __repr__(self) -> str:
         return f"<Router {self.subscription_count} subscriptions, {len(self.routes)} routes>"
@@ -106,6 +110,7 @@ class Router:
         is_reserved = topic_name.startswith((b"$SYS/", b"$share/")) or topic_name in (b"$SYS", b"$share")
         route = Route(targets, groups, is_reserved, self.slice_size())
         if len(self.routes) >= self.max_routes:
+            self.count("max_routes", "")
             self.routes.clear()
         self.routes[topic_name] = route
         return route
