@@ -23,14 +23,15 @@ def test_an_error_says_what_was_wrong_where_it_stands_and_the_code() -> None:
     error = ProtocolError(ReasonCode.TOPIC_ALIAS_INVALID, "alias 9 is above the 8 agreed", "MQTT-3.3.2-9")
     assert str(error) == "alias 9 is above the 8 agreed [MQTT-3.3.2-9] (0x94 topic alias invalid)"
     assert (error.reason_code, error.clause, error.version) == (0x94, "MQTT-3.3.2-9", None)
-    assert str(ProtocolError(0x82, "no")) == "no (0x82 protocol error)"
+    assert str(ProtocolError(0x97, "no")) == "no (0x97 quota exceeded)"
+    assert str(ProtocolError(0x82, "no")) == "no [MQTT-4.13.1-1] (0x82 protocol error)"  # no other clause is named
     assert str(ProtocolError(0xEE, "odd")) == "odd (0xEE unknown reason)"
 
 
 def test_a_malformed_packet_is_a_protocol_error_0x81() -> None:
     error = MalformedPacket("cut short")
     assert isinstance(error, ProtocolError)
-    assert str(error) == "cut short (0x81 malformed packet)"
+    assert str(error) == "cut short [MQTT-4.13.1-1] (0x81 malformed packet)"
 
 
 @pytest.mark.parametrize("error", [ProtocolError(0x82, "no", "MQTT-1"), MalformedPacket("cut", "MQTT-2")])

@@ -70,6 +70,9 @@ class LinnetError(Exception):
     """The root of every exception that linnet raises on purpose."""
 
 
+CLOSING = "MQTT-4.13.1-1"  # that malformed packets and protocol errors end the connection, whatever else they break
+
+
 class ProtocolError(LinnetError):
     """Something the protocol forbids: a reason code, what was wrong, and the clause that says so.
 
@@ -80,7 +83,8 @@ class ProtocolError(LinnetError):
         super().__init__(reason_code, detail, clause, limit)
         self.reason_code = reason_code
         self.detail = detail
-        self.clause = clause
+        is_general = reason_code in (ReasonCode.MALFORMED_PACKET, ReasonCode.PROTOCOL_ERROR)
+        self.clause = clause or (CLOSING if is_general else "")
         self.limit = limit
         # The wire.Version of a broken CONNECT, so that it can be refused in that version. Its type cannot be
         # named here: wire lies above this room.

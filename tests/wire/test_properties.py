@@ -159,4 +159,4 @@ def test_the_repr_says_what_is_there_and_nothing_else() -> None:
 def test_an_error_names_the_property() -> None:
     with pytest.raises(ProtocolError) as refusal:
         decoded("24 02")
-    assert str(refusal.value) == "the property maximum_qos (0x24) cannot be 2 (0x82 protocol error)"
+    assert str(refusal.value) == "the property maximum_qos (0x24) cannot be 2 [MQTT-4.13.1-1] (0x82 protocol error)"

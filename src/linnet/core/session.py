@@ -41,7 +41,7 @@ class Session:
         "will_delay",
     )
 
-    described = ("statistics",)
+    described = ("statistics", "queued", "in_flight")
 
     def __init__(self, client_id: str, sender: Sender, receiver: Receiver, queue_qos0: bool = False) -> None:
         self.client_id = client_id
@@ -74,6 +74,17 @@ class Session:
             if part is not None:
                 statistics.add(part)
         return statistics
+
+    @property
+    def queued(self) -> int:
+        """Messages that wait for the client."""
+        waiting = self.sender.waiting
+        return len(waiting) if waiting is not None else 0
+
+    @property
+    def in_flight(self) -> int:
+        """Messages sent to the client with QoS 1 or 2 that it has not acknowledged."""
+        return len(self.sender.in_flight)
 
     def attach(self, connection: ServerConnection, outbox: Outbox, window: int, now: float) -> None:
         """The client is here: what was in flight goes out again, and then what waited."""
