@@ -58,6 +58,21 @@ def test_every_setting_is_in_the_reference() -> None:
     assert missing == []
 
 
+def test_every_counter_and_every_topic_is_in_the_statistics() -> None:
+    from linnet import Overview, Statistics
+    from linnet.core.sys_table import LOADS, TOPICS
+    from linnet.describe import slots_of
+
+    text = (ROOT / "docs" / "statistics.md").read_text()
+    rows = [row.split("|")[1] for row in text.splitlines() if row.startswith("| `")]
+    named = {name for row in rows for name in re.findall(r"`([^`]+)`", row)}
+    plumbing = {"client_id", "losers", "reported", "whole"}
+    counters = {*slots_of(Statistics()), *Statistics.described, *Overview.__slots__, *Overview.described} - plumbing
+    assert counters - named == set(), "counters that are not described"
+    assert {*TOPICS, "version", "uptime", "drops", "limits/NAME"} - named == set(), "topics that are not described"
+    assert {f"load/{name}/" for name in LOADS} - {name.rpartition("/")[0] + "/" for name in named} == set()
+
+
 def setting_names(settings: type) -> list[str]:
     """The names of all settings, looked for in the groups of the table."""
     found: list[str] = []
