@@ -105,7 +105,17 @@ class Proof:
         await eventually(lambda: self.lines("limits", limit=limit, **fields), f"a line about {limit} with {fields}")
         described = describe(self.broker.statistics)["limits"]
         assert described[limit] == self.count(limit)
+        await self.told(limit)
         return self.lines("limits", limit=limit, **fields)[0]
+
+    async def told(self, limit: str) -> None:
+        """Who subscribes to the broker's own topics gets the count."""
+        self.broker.reload(sys_interval=0.05)
+        async with self.broker.subscribe(f"$SYS/broker/limits/{limit}") as messages, asyncio.timeout(PATIENCE):
+            async for message in messages:
+                if int(message.payload) == self.count(limit):
+                    break
+        self.broker.reload(sys_interval=0)
 
     def count(self, limit: str) -> int:
         """How often a limit was reached."""

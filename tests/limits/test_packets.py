@@ -81,7 +81,7 @@ async def test_lengths_in_connect(
 
 
 topics = pytest.mark.parametrize(
-    ("limit", "most", "topic"), [("max_topic_bytes", 20, "x" * 21), ("max_topic_levels", 3, "a/b/c/d")]
+    ("limit", "most", "topic"), [("max_topic_bytes", 40, "x" * 41), ("max_topic_levels", 4, "a/b/c/d/e")]
 )
 
 

@@ -82,8 +82,9 @@ async def test_memory_max(caplog: pytest.LogCaptureFixture, version: Version) ->
             await ann.publish("t", b"x" * 20_000)
         await eventually(lambda: proof.broker.statistics.output_bytes > 0, "something to wait for bob")
         proof.broker.reload(memory_limit=LITTLE)
-        await proof.reached("memory_max", client_id="bob")
+        await eventually(lambda: proof.count("memory_max"), "the first to be cut")
         proof.broker.reload(memory_limit=0, memory_max=100)
+        await proof.reached("memory_max", client_id="bob")
         await deaf.closed()
         assert "bob" not in proof.broker.sessions
         (line,) = proof.lines("connections", event="disconnected", client_id="bob")
