@@ -34,6 +34,7 @@ def adopt(core: BrokerCore, limits: Limits) -> None:
         for subscription in session.subscriptions.values():
             subscription.policy = backlog.policy_for(subscription.topics)
         let_publishers_go_on(session)
+    backlog.relax()
     for host in core.admission.hosts.values():
         host.pace.change(limits.max_connect_rate_per_address, max(limits.max_connect_rate_per_address, 1))
     for connection in core.connections:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from linnet.core.topics import covers
 
 if TYPE_CHECKING:
+    from linnet.core.owed import Promise
     from linnet.core.queue import Queue
     from linnet.core.sender import Delivery
     from linnet.core.session import Session
@@ -26,11 +27,15 @@ DROP_OLDEST = "drop_oldest"  # in favour of the new one
 DROP_NEWEST = "drop_newest"  # this session misses it, and the publisher is told 0x97
 DISCONNECT = "disconnect"  # the same, and the slow one has to go
 
-# What becomes of the message that is being handed on
+# Of overlapping subscriptions the policy holds that comes first here: the one that loses least
+POLICIES = (HOLD, REFUSE, DISCONNECT, DROP_NEWEST, DROP_OLDEST)
+
+# What becomes of the message that is being handed on; several may be true
 NOBODY_ASKS = -1  # its publisher cannot be held back or told
 FINE = 0
-HELD = 1  # the publisher is to wait for its acknowledgement
-LOST = 2  # a persistent session could not be given it
+HELD = 1  # the publisher is to wait until queues have room
+SHORT = 2  # the publisher is to wait until there is room for all
+LOST = 4  # a persistent session could not be given it
 
 
 class Backlog:
@@ -40,6 +45,7 @@ class Backlog:
         "bytes",
         "count",
         "in_flight",
+        "knows_no_refusal",
         "max_queued_bytes",
         "max_queued_messages",
         "max_store_bytes",
@@ -49,6 +55,7 @@ class Backlog:
         "policy",
         "slow",
         "verdict",
+        "waiters",
     )
 
     def __init__(self, max_queued_messages: int, max_queued_bytes: int, max_store_bytes: int = 1 << 60) -> None:
@@ -60,6 +67,8 @@ class Backlog:
         self.in_flight = 0  # sent with QoS 1 or 2, and not acknowledged
         self.count: Callable[[str, str], None] = nobody_counts  # is told which limit was reached, and by whom
         self.verdict = NOBODY_ASKS
+        self.knows_no_refusal = False  # its publisher speaks 3.x, and can only be kept waiting
+        self.waiters: list[Promise] = []  # what such publishers get when there is room for all again
         self.overfull: dict[Queue, Session] = {}  # what the message now handed on has filled beyond the limits
         self.policy = DROP_NEWEST
         self.policies: list[tuple[bytes, str]] = []  # by topic filter, for the subscriptions that they cover
@@ -94,13 +103,16 @@ class Backlog:
             if drop_oldest(queue, weight, statistics):
                 return True
         elif policy == HOLD and is_asked and has_receiver and self.bytes + weight <= self.max_store_bytes:
-            self.verdict = max(self.verdict, HELD)
+            self.verdict |= HELD
             self.overfull[queue] = session
+            return True
+        elif is_asked and self.knows_no_refusal and limit == "max_store_bytes" and session.expiry_interval > 0:
+            self.verdict |= SHORT
             return True
         elif policy == DISCONNECT and has_receiver:
             self.slow[session] = None
         if is_asked and session.expiry_interval > 0:
-            self.verdict = LOST
+            self.verdict |= LOST
         statistics.lose()
         statistics.dropped_queue_full += 1
         return False
@@ -110,6 +122,14 @@ class Backlog:
         sessions = list(self.overfull.values())
         self.overfull.clear()
         return sessions
+
+    def relax(self) -> None:
+        """Keep nobody waiting for room, if there is some or nothing waits at all."""
+        if self.bytes < self.max_store_bytes or not self.messages:
+            waiters = self.waiters
+            self.waiters = []
+            for promise in waiters:
+                promise.keep()
 
     def limit_of(self, queue: Queue, weight: int) -> str:
         """Which limit it is that a message of this weight is too much for."""

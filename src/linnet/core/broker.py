@@ -143,7 +143,8 @@ class BrokerCore:
     def fan_out(self, message: Message, route: Route, connection: ServerConnection, finish: Finish) -> None:
         """Hand a client's message on in slices; meanwhile the client is not read."""
         connection.pause()
-        self.chores.fanouts.append(Fanout(message, route, self.backlog, finish))
+        is_older = not connection.has_properties
+        self.chores.fanouts.append(Fanout(message, route, self.backlog, finish, knows_no_refusal=is_older))
 
     def resume(self, connection: ServerConnection) -> None:
         """Let a connection go on at the end of this turn."""

@@ -22,10 +22,27 @@ Finish = Callable[["Fanout", float], None]
 class Fanout:
     """A message, and those who have yet to get it."""
 
-    __slots__ = ("at", "backlog", "count", "finish", "first_verdict", "holders", "message", "route", "verdict")
+    __slots__ = (
+        "at",
+        "backlog",
+        "count",
+        "finish",
+        "first_verdict",
+        "holders",
+        "knows_no_refusal",
+        "message",
+        "route",
+        "verdict",
+    )
 
     def __init__(
-        self, message: Message, route: Route, backlog: Backlog, finish: Finish, first_verdict: int = FINE
+        self,
+        message: Message,
+        route: Route,
+        backlog: Backlog,
+        finish: Finish,
+        first_verdict: int = FINE,
+        knows_no_refusal: bool = False,
     ) -> None:
         self.message = message
         self.route = route
@@ -34,7 +51,8 @@ class Fanout:
         self.at = 0
         self.count = 0  # to how many it went
         self.first_verdict = first_verdict  # FINE, or NOBODY_ASKS where its publisher cannot be held back
-        self.verdict = first_verdict  # the worst of all slices
+        self.knows_no_refusal = knows_no_refusal  # its publisher speaks 3.x
+        self.verdict = first_verdict  # of all slices together
         self.holders: list[Session] = []  # whose queues it filled beyond their limits
 
     def __repr__(self) -> str:
@@ -44,6 +62,7 @@ class Fanout:
         """Deliver to the next `limit` sessions; True when that were the last ones."""
         backlog = self.backlog
         backlog.verdict = self.first_verdict
+        backlog.knows_no_refusal = self.knows_no_refusal
         targets = self.route.targets[self.at : self.at + limit]
         for subscription in targets:
             session = subscription.session
@@ -54,7 +73,7 @@ class Fanout:
         if is_done:
             for group in self.route.groups:
                 self.count += group.deliver(self.message, now)
-        self.verdict = max(self.verdict, backlog.verdict)
+        self.verdict |= backlog.verdict
         self.holders += backlog.take_overfull()
         backlog.verdict = NOBODY_ASKS
         return is_done

@@ -20,6 +20,7 @@ cdef class Outbox:
     cdef public Statistics statistics
     cdef public object stream
 
+    cpdef obey(self, Py_ssize_t limit, Py_ssize_t hard_limit)
     cpdef put(self, bytes piece)
     cdef pile_up(self)
     @cython.locals(pieces=list)

@@ -62,6 +62,12 @@ class Outbox:
     def __repr__(self) -> str:
         return f"<Outbox {len(self.pieces)} pieces, {self.size} bytes>"
 
+    def obey(self, limit: int, hard_limit: int) -> None:
+        """Take over these limits, for what waits already too."""
+        self.limit = limit
+        self.hard_limit = hard_limit
+        self.alarm = 0
+
     def put(self, piece: bytes) -> None:
         """Append a packet, or the next part of one."""
         if not self.pieces:

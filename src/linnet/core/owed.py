@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from linnet.core.backlog import LOST
+from linnet.core.backlog import LOST, SHORT
 from linnet.errors import ProtocolError, ReasonCode
 from linnet.wire.publish import packet_id_bytes
 
@@ -53,13 +53,14 @@ class Promise:
 class Owed:
     """The acknowledgements that one connection has yet to get."""
 
-    __slots__ = ("connection", "finals", "is_stopped", "promises")
+    __slots__ = ("connection", "finals", "is_stopped", "promises", "waits_for_room")
 
     def __init__(self, connection: ServerConnection) -> None:
         self.connection = connection
         self.promises: deque[Promise] = deque()
         self.finals = 0  # promises that end their exchange; the others are of messages that await their PUBREL
         self.is_stopped = False  # a client that knows no Receive Maximum is not read meanwhile
+        self.waits_for_room = False  # until it has all, for there is no room for more of anybody's
 
     def __repr__(self) -> str:
         return f"<Owed {len(self.promises)} acknowledgements to {self.connection!r}>"
@@ -70,10 +71,15 @@ class Owed:
         self.promises.append(promise)
         self.finals += promise.is_final()
         connection = self.connection
-        if not self.is_stopped and not connection.has_properties and self.is_at_limit():
-            self.is_stopped = True
-            connection.pause()
+        if not connection.has_properties and self.is_at_limit():
+            self.stop()
         return promise
+
+    def stop(self) -> None:
+        """Read nothing more of the client for now."""
+        if not self.is_stopped:
+            self.is_stopped = True
+            self.connection.pause()
 
     def is_at_limit(self) -> bool:
         """Whether the client has as many messages under way as it may."""
@@ -89,27 +95,34 @@ class Owed:
             if connection.is_open:
                 connection.statistics.sent(promise.packet_type)
                 connection.outbox.put(promise.octets)
-        if self.is_stopped and not self.is_at_limit():
-            self.is_stopped = False
+        if self.is_stopped and not (promises if self.waits_for_room else self.is_at_limit()):
+            self.is_stopped = self.waits_for_room = False
             connection.core.resume(connection)
         if not promises and connection.owed is self:
             connection.owed = None
 
 
-def acknowledge(connection: ServerConnection, packet_type: int, octets: bytes, holders: list[Session]) -> None:
+def acknowledge(
+    connection: ServerConnection, packet_type: int, octets: bytes, holders: list[Session], is_short: bool = False
+) -> None:
     """Send an acknowledgement of a PUBLISH, or promise it to a client that has to wait.
 
-    `holders` have got more than their queues may hold. Since then they may have gone, or have room again.
+    `holders` have got more than their queues may hold. Since then they may have gone, or have room again. `is_short`:
+    all queues together hold more than they may.
     """
     holders = [session for session in holders if keeps_waiting(session)]
     owed = connection.owed
-    if owed is None and not holders:
+    if owed is None and not holders and not is_short:
         connection.statistics.sent(packet_type)
         connection.outbox.put(octets)
         return
     if owed is None:
         owed = connection.owed = Owed(connection)
-    promise = owed.promise(packet_type, octets, len(holders))
+    promise = owed.promise(packet_type, octets, len(holders) + is_short)
+    if is_short:
+        owed.waits_for_room = True
+        owed.stop()
+        connection.backlog.waiters.append(promise)
     for session in holders:
         waiting = session.sender.waiting
         assert waiting is not None
@@ -144,7 +157,7 @@ def settle(
     packet_type, start, why_start = STARTS[publish.qos]
     octets = packet_id_bytes(publish.packet_id)
     packet = start + octets
-    is_refused = verdict == LOST and connection.version.can_say_why
+    is_refused = verdict & LOST and connection.version.can_say_why
     if is_refused:
         connection.statistics.refused += 1
         packet = why_start + octets + QUOTA_EXCEEDED
@@ -152,4 +165,5 @@ def settle(
         packet = why_start + octets + NO_SUBSCRIBERS
     if publish.qos == 2 and not is_refused:
         connection.receiver.keep(publish.packet_id)
-    acknowledge(connection, packet_type, packet, holders)  # one that is refused waits too, for it fills queues as well
+    # One that is refused waits too, for it fills queues as well
+    acknowledge(connection, packet_type, packet, holders, verdict & SHORT > 0)

@@ -78,6 +78,8 @@ class Queue:
         self.bytes -= weight
         backlog.bytes -= weight
         backlog.messages -= 1
+        if backlog.waiters:
+            backlog.relax()
 
     def hold(self, promise: Promise) -> None:
         """Keep a publisher waiting until there is room."""

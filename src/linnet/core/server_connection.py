@@ -15,7 +15,7 @@ from linnet.core.owed import Owed, acknowledge, check_owed, settle
 from linnet.core.pace import ClientPace
 from linnet.core.ports import Peer
 from linnet.core.requests import TAKERS
-from linnet.core.router import Route, Router
+from linnet.core.router import COSTLY, Route, Router
 from linnet.core.session import NO_SESSION, Session
 from linnet.core.statistics import Statistics
 from linnet.errors import ProtocolError, ReasonCode
@@ -98,8 +98,7 @@ class ServerConnection(Connection):
     def obey(self, limits: Limits) -> None:
         """Take over those limits that the client was told nothing of."""
         is_short = self.core.admission.is_closed == "memory_high"  # then QoS 0 does not wait
-        self.outbox.limit = 0 if is_short else limits.max_output_bytes
-        self.outbox.hard_limit = limits.max_output_bytes_hard
+        self.outbox.obey(0 if is_short else limits.max_output_bytes, limits.max_output_bytes_hard)
         self.tells_no_subscribers = limits.tell_no_subscribers and self.version.can_say_why
         is_watched = self.core.publish_hook is not None or limits.check_payload_format
         if self.pace is not None:
@@ -190,6 +189,7 @@ class ServerConnection(Connection):
             return
         backlog = self.backlog
         backlog.verdict = FINE
+        backlog.knows_no_refusal = not self.has_properties
         count = self.router.publish(message, route, now)
         verdict = backlog.verdict
         backlog.verdict = NOBODY_ASKS
@@ -239,6 +239,10 @@ class ServerConnection(Connection):
             self.finish(f"packet type {header >> 4} before CONNECT was answered", now)
             return
         super().receive_other(header, body, now)
+        router = self.router
+        router.delivered += COSTLY + 2 * len(body)  # it is work too: a read may hold thousands of these, or of filters
+        if router.delivered > router.budget:
+            self.yield_turn()
 
     def dispatch(self, packet: Packet, now: float) -> None:
         """Take a decoded packet; those that only a server sends were refused before."""

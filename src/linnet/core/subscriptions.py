@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from linnet.core.backlog import DROP_NEWEST
+from linnet.core.backlog import DROP_NEWEST, POLICIES
 from linnet.core.topics import HASH, PLUS, Filter
 from linnet.wire.subscribe import SubscriptionOptions
 from linnet.wire.varint import encode_varint
@@ -80,7 +80,7 @@ def merge(subscriptions: list[Subscription]) -> Subscription:
         any(s.retain_as_published for s in subscriptions),
     )
     merged = Subscription(first.session, first.filter, options)
-    merged.policy = first.policy
+    merged.policy = min((s.policy for s in subscriptions), key=POLICIES.index)
     merged.extra = b"".join(s.extra for s in subscriptions)
     if merged.no_local:
         others = [s for s in subscriptions if not s.no_local]

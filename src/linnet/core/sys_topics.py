@@ -13,6 +13,7 @@ from math import exp
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
+from linnet.core.backlog import NOBODY_ASKS
 from linnet.core.fanout import Fanout
 from linnet.core.sys_table import LOADS, SPANS, TOPICS
 from linnet.errors import ProtocolError
@@ -158,7 +159,7 @@ class SysTopics:
         except ProtocolError:
             return 0  # longer or deeper than the settings allow: it is retained, and that is all
         if route.is_wide:
-            self.core.chores.fanouts.append(Fanout(message, route, self.core.backlog, _nobody_waits))
+            self.core.chores.fanouts.append(Fanout(message, route, self.core.backlog, _nobody_waits, NOBODY_ASKS))
             return len(route.targets)
         return router.publish(message, route, now)
 

@@ -94,7 +94,8 @@ class Pressure:
         if self.is_high != was_high:
             core.router.retained.is_closed = self.is_high
             for connection in core.connections:
-                connection.outbox.limit = 0 if self.is_high else core.limits.max_output_bytes
+                limit = 0 if self.is_high else core.limits.max_output_bytes
+                connection.outbox.obey(limit, core.limits.max_output_bytes_hard)
         used = f"{self.memory >> 20} MiB of {self.limit >> 20} MiB are in use"
         if self.is_high and not was_high:
             detail = f"{used}: nobody connects, no new topic is retained, and QoS 0 does not wait"
