@@ -12,10 +12,10 @@ publishing to itself; at the end it must never have waited for half a second. Th
 import asyncio
 import logging
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from time import perf_counter
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import pytest
 
@@ -37,6 +37,8 @@ from tests.peer import PATIENCE, Peer
 
 BOUND = 0.5  # seconds that a well-behaved client waits at most, whatever the others do
 ELSEWHERE = "127.0.0.2"  # where the well-behaved client comes from
+
+T = TypeVar("T")
 
 
 class WellBehaved:
@@ -73,13 +75,21 @@ class WellBehaved:
 
     async def round(self) -> None:
         """A ping, and a message to itself."""
-        began = perf_counter()
-        await self.peer.ping()
-        await self.peer.publish("well/behaved", b"%d" % self.rounds, qos=self.qos)
-        message = await self.peer.receive()
-        assert message.payload == b"%d" % self.rounds
+        await self.timed(self.peer.ping())
+        assert await self.timed(self.to_itself(b"%d" % self.rounds)) == b"%d" % self.rounds
         self.rounds += 1
+
+    async def to_itself(self, payload: bytes) -> bytes:
+        acknowledged = self.peer.publish("well/behaved", payload, qos=self.qos)
+        _, message = await asyncio.gather(acknowledged, self.peer.receive())
+        received: bytes = message.payload
+        return received
+
+    async def timed(self, doing: Coroutine[Any, Any, T]) -> T:
+        began = perf_counter()
+        done = await doing
         self.longest = max(self.longest, perf_counter() - began)
+        return done
 
 
 class Proof:

@@ -60,14 +60,14 @@ async def test_max_output_bytes_and_who_asks_and_does_not_read(
     answer = PacketType.PINGRESP if question == "PINGREQ" else PacketType.SUBACK
     burst = packet.encode(version) * (2000 if question == "PINGREQ" else 20)
     async with proving(caplog, max_output_bytes=5_000) as proof:
-        bob = await Deaf.connect(proof.broker, version)
+        bob = await Deaf.connect(proof.broker, version, qos=1)
         while proof.count("max_output_bytes") == 0:
             bob.send(burst)
             await asyncio.sleep(0)
         line = await proof.reached("max_output_bytes", client_id="bob")
         assert "not read" in line.detail
         assert proof.broker.statistics.output_bytes < 2 * 5_000 + 10 * len(burst)
-        bob.send(Publish("t", b"the end").encode(version))
+        bob.send(Publish("t", b"the end", 1, packet_id=1).encode(version))
         answers = 0
 
         def is_the_end(frames: FrameReader) -> bool:
