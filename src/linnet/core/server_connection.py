@@ -15,7 +15,7 @@ from linnet.core.owed import Owed, acknowledge, check_owed, settle
 from linnet.core.pace import ClientPace
 from linnet.core.ports import Peer
 from linnet.core.requests import TAKERS
-from linnet.core.router import COSTLY, Route, Router
+from linnet.core.router import Route, Router
 from linnet.core.session import NO_SESSION, Session
 from linnet.core.statistics import Statistics
 from linnet.errors import ProtocolError, ReasonCode
@@ -30,6 +30,7 @@ PUBACK_START = b"\x40\x02"
 PUBREC_START = b"\x50\x02"
 PUBREC = 5
 CONNECT_HEADER = 0x10
+PACKET_WORK = 4  # deliveries with QoS 0 that are as much work as any other packet, but for what is in it
 PINGRESP = b"\xd0\x00"
 SHOWN = 64  # bytes at most of a packet that was wrong, for the log
 GRACE = 1.5  # times the keep-alive, after which a silent client is gone [MQTT-3.1.2-22]
@@ -240,7 +241,7 @@ class ServerConnection(Connection):
             return
         super().receive_other(header, body, now)
         router = self.router
-        router.delivered += COSTLY + 2 * len(body)  # it is work too: a read may hold thousands of these, or of filters
+        router.delivered += PACKET_WORK + 2 * len(body)  # a read may hold thousands of these, or of filters
         if router.delivered > router.budget:
             self.yield_turn()
 
