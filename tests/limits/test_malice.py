@@ -5,6 +5,7 @@ import socket
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 
@@ -166,8 +167,12 @@ async def test_a_fan_out_to_two_thousand(caplog: pytest.LogCaptureFixture) -> No
 async def test_sixty_five_thousand_slashes(caplog: pytest.LogCaptureFixture, version: Version) -> None:
     """Nobody is made to wait, whether so many levels are allowed or not."""
     deep = "/" * 65_535
-    packets = [Publish(deep, b"x"), Subscribe(1, [(deep, SubscriptionOptions(0))], Properties())]
-    for allowed in ({}, {"max_topic_levels": 65_535, "max_topic_bytes": 65_535}):
+    packets: list[Publish | Subscribe] = [
+        Publish(deep, b"x"),
+        Subscribe(1, [(deep, SubscriptionOptions(0))], Properties()),
+    ]
+    deeper: dict[str, Any] = {"max_topic_levels": 65_535, "max_topic_bytes": 65_535}
+    for allowed in ({}, deeper):
         async with proving(caplog, pause=0, **allowed) as proof:
             for packet in packets * 5:
                 async with Peer.raw(proof.broker, version) as eve:
@@ -181,7 +186,7 @@ async def test_sixty_five_thousand_slashes(caplog: pytest.LogCaptureFixture, ver
 async def test_qos_2_that_is_never_released(caplog: pytest.LogCaptureFixture, version: Version) -> None:
     """As many as there are identifiers cost identifiers, and not messages."""
     packets = b"".join(Publish("t", b"x" * 100, 2, packet_id=n).encode(version) for n in range(1, 65_536))
-    settings = {"receive_maximum": 65_535, "receive_maximum_3": 65_535}
+    settings: dict[str, Any] = {"receive_maximum": 65_535, "receive_maximum_3": 65_535}
     async with proving(caplog, pause=0, **settings) as proof, Peer(proof.broker, "bob") as bob:
         await bob.subscribe("t", qos=0)
         async with attacker(proof, packets, 1, version=version):

@@ -232,12 +232,19 @@ class ServerConnection(Connection):
     def opening(self, first: int, now: float) -> None:
         """Nothing but CONNECT comes first [MQTT-3.1.0-1]; known from the first byte, however long the rest is."""
         if self.statistics.bytes_received == 0 and first != CONNECT_HEADER:
-            self.finish(f"the first byte is {first:#04x}, not that of a CONNECT", now)
+            self.intrude("the first byte is not that of a CONNECT", first, now)
+
+    def intrude(self, detail: str, header: int, now: float) -> None:
+        """Something else comes before it may: tell the observers, and say nothing to who may not speak MQTT at all."""
+        detail += " [MQTT-3.1.0-1]"
+        for observer in self.core.observers:
+            observer.failed(self, detail, bytes((header,)))
+        self.finish(detail, now)
 
     def receive_other(self, header: int, body: bytes, now: float) -> None:
         """While the handshake goes on, only its own packets are taken."""
         if self.is_opening and self.handshake is not None and not self.handshake.admits(header >> 4):
-            self.finish(f"packet type {header >> 4} before CONNECT was answered", now)
+            self.intrude(f"packet type {header >> 4} before CONNECT was answered", header, now)
             return
         super().receive_other(header, body, now)
         router = self.router

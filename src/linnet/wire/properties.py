@@ -67,7 +67,8 @@ class PropertyType:
         """Refuse a value outside the range, or a topic that cannot be one."""
         if self.largest:
             if not self.smallest <= value <= self.largest:
-                raise ProtocolError(self.reason, f"{self} cannot be {value}")
+                clause = "MQTT-3.3.2-8" if self.reason == ReasonCode.TOPIC_ALIAS_INVALID else ""
+                raise ProtocolError(self.reason, f"{self} cannot be {value}", clause)
         elif self.is_topic and not is_topic_name(value):
             raise ProtocolError(self.reason, f"{self} is empty or has wildcards", "MQTT-3.3.2-14")
 
