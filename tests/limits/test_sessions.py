@@ -56,9 +56,15 @@ async def payloads(proof: Proof, count: int) -> list[bytes]:
     return got
 
 
-@both
 @pytest.mark.parametrize(
-    ("limit", "most"), [("max_queued_messages", 3), ("max_queued_bytes", 3 * 201), ("max_store_bytes", 3 * 201)]
+    ("version", "limit", "most"),
+    [
+        (V3_1_1, "max_queued_messages", 3),
+        (V5, "max_queued_messages", 3),
+        (V3_1_1, "max_queued_bytes", 3 * 201),
+        (V5, "max_queued_bytes", 3 * 201),
+        (V5, "max_store_bytes", 3 * 201),
+    ],
 )
 async def test_what_waits_for_a_client(
     caplog: pytest.LogCaptureFixture, version: Version, limit: str, most: int
@@ -72,6 +78,21 @@ async def test_what_waits_for_a_client(
         await proof.dropped("queue_full", "bob", 2)
         await proof.reached(limit, 2, client_id="bob")
         assert await payloads(proof, 3) == [b"%200d" % number for number in range(3)]
+
+
+async def test_max_store_bytes_keeps_a_publisher_waiting_that_cannot_be_told(caplog: pytest.LogCaptureFixture) -> None:
+    """One of 3.1.1 is not acknowledged, and not read, until there is room for all; nothing is lost."""
+    async with proving(caplog, max_store_bytes=3 * 201) as proof, Peer(proof.broker, "ann", V3_1_1) as ann:
+        await leave_subscribed(proof)
+        for number in range(3):
+            await ann.publish("t", b"%200d" % number, qos=1)
+        held = [asyncio.create_task(ann.publish("t", b"%200d" % number, qos=1)) for number in range(3, 6)]
+        await proof.reached("max_store_bytes", client_id="bob")
+        assert proof.broker.statistics.queued_messages == 4  # the others were not read
+        assert not any(task.done() for task in held)
+        assert await payloads(proof, 6) == [b"%200d" % number for number in range(6)]
+        await asyncio.gather(*held)
+        assert proof.broker.statistics.traffic.dropped == 0
 
 
 async def test_a_full_queue_that_drops_the_oldest(caplog: pytest.LogCaptureFixture) -> None:
