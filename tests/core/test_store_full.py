@@ -89,3 +89,17 @@ def test_a_publisher_that_goes_meanwhile_leaves_nothing(version: Version) -> Non
     world.settle()
     assert [message.payload for message in bob.got] == [b"12345678", b"more"]
     assert world.core.backlog.waiters == [] and "ann" not in world.sessions
+
+
+def test_who_comes_again_and_again_does_not_fill_the_store_without_an_end() -> None:
+    world, _ = full_world()
+    for number in range(20):
+        ann = world.client(f"ann{number}", version=V3_1_1)
+        ann.publish("t", b"m", 1)
+        world.settle()
+        if number % 2:
+            ann.cut()
+    backlog = world.core.backlog
+    assert backlog.bytes <= 15, "half as much again as the limit"
+    assert len(backlog.waiters) == sum(client.is_open and client.line.is_paused for client in world.clients)
+    assert world.sessions["bob"].statistics.dropped_queue_full > 0

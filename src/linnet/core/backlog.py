@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from linnet.core.topics import covers
 
 if TYPE_CHECKING:
-    from linnet.core.owed import Promise
+    from linnet.core.owed import Owed, Promise
     from linnet.core.queue import Queue
     from linnet.core.sender import Delivery
     from linnet.core.session import Session
@@ -29,6 +29,8 @@ DISCONNECT = "disconnect"  # the same, and the slow one has to go
 
 # Of overlapping subscriptions the policy holds that comes first here: the one that loses least
 POLICIES = (HOLD, REFUSE, DISCONNECT, DROP_NEWEST, DROP_OLDEST)
+
+MOST_BEYOND = 1.5  # times `max_store_bytes` that are kept at most
 
 # What becomes of the message that is being handed on; several may be true
 NOBODY_ASKS = -1  # its publisher cannot be held back or told
@@ -106,7 +108,7 @@ class Backlog:
             self.verdict |= HELD
             self.overfull[queue] = session
             return True
-        elif is_asked and self.knows_no_refusal and limit == "max_store_bytes" and session.expiry_interval > 0:
+        elif is_asked and limit == "max_store_bytes" and session.expiry_interval > 0 and self.may_wait(weight):
             self.verdict |= SHORT
             return True
         elif policy == DISCONNECT and has_receiver:
@@ -122,6 +124,17 @@ class Backlog:
         sessions = list(self.overfull.values())
         self.overfull.clear()
         return sessions
+
+    def may_wait(self, weight: int) -> bool:
+        """Whether a message may be kept beyond `max_store_bytes`, for a publisher that can only be kept waiting.
+
+        Such publishers are not read then, but may come back and send it again: so there is an end to this too.
+        """
+        return self.knows_no_refusal and self.bytes + weight <= self.max_store_bytes * MOST_BEYOND
+
+    def abandon(self, owed: Owed) -> None:
+        """A publisher that was kept waiting for room has gone."""
+        self.waiters = [promise for promise in self.waiters if promise.owed is not owed]
 
     def relax(self) -> None:
         """Keep nobody waiting for room, if there is some or nothing waits at all."""

@@ -280,6 +280,8 @@ class ServerConnection(Connection):
         core.deadlines.cancel(self.deadline)
         core.admission.leave(self, was_open, now)
         core.ledger.close(self.statistics)
+        if self.owed is not None:
+            self.backlog.abandon(self.owed)
         self.handshake = self.owed = self.pace = None  # they refer to this connection, as it does to them
         session = self.session
         if not was_open:

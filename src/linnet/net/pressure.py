@@ -52,10 +52,11 @@ class Pressure:
 
     def look(self, now: float) -> None:
         """How is it?"""
-        self.look_at_lag(max(0.0, perf_counter() - self.started - INTERVAL))
+        lag = max(0.0, perf_counter() - self.started - INTERVAL)
+        self.start(now)  # whatever comes of this one
+        self.look_at_lag(lag)
         self.look_at_memory()
         self.close_or_open()
-        self.start(now)
 
     def obey(self) -> None:
         """Judge anew what was seen last, since the settings have changed."""
