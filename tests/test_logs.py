@@ -156,9 +156,13 @@ async def test_what_happens_is_a_line_with_fields(make_broker: MakeBroker, caplo
     async with Peer.raw(broker) as eve:
         eve.send(Connect("eve"))
         await eve.closed()
-    told = [(record.name[7:], record.levelname, record.getMessage(), fields_of(record)) for record in caplog.records]
+    told = [
+        (record.name[7:], record.levelname, record.getMessage(), fields_of(record))
+        for record in caplog.records
+        if record.name != "linnet.settings"  # how many descriptors there are here
+    ]
     told.pop()
-    fault = "a client never sends PINGRESP (0x82 protocol error)"
+    fault = "a client never sends PINGRESP [MQTT-4.13.1-1] (0x82 protocol error)"
     who = {"client_id": "bob"}
     at = {**who, "address": where}
     assert told == [
