@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from time import time
 from typing import Any
 
 import pytest
@@ -262,9 +263,12 @@ async def test_a_hook_that_fails_or_answers_nonsense_ends_that_connection_alone(
 
 async def test_the_core_is_told_where_a_connection_comes_from() -> None:
     async with a_place() as place:
+        before = time()
         stream, _ = place.stream(("2001:db8::1", 99, 0, 0))
         assert stream.connection is not None
-        assert stream.connection.peer == Peer("[2001:db8::1]:99", "here:1883")
+        peer = stream.connection.peer
+        assert peer == Peer("[2001:db8::1]:99", "here:1883", peer.since)
+        assert before <= peer.since <= time()
 
 
 @pytest.mark.parametrize(

@@ -22,10 +22,11 @@ if TYPE_CHECKING:
 
 
 class Peer(NamedTuple):
-    """Where a connection comes from, and by which listener."""
+    """Where a connection comes from, by which listener, and since when (seconds since 1970)."""
 
     address: str = ""
     listener: str = ""
+    since: float = 0.0
 
     @property
     def host(self) -> str:

@@ -6,6 +6,7 @@ It is not derived from `asyncio.Protocol`, which a compiled class cannot be; it 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from time import time
 from typing import Any
 
 from linnet.core.deadlines import Deadline
@@ -66,7 +67,7 @@ class Stream:
         if isinstance(transport, asyncio.WriteTransport):
             transport.set_write_buffer_limits(high=HIGH_WATER)
         turn.joined(self)
-        peer = Peer(peer_name(transport), self.listener)
+        peer = Peer(peer_name(transport), self.listener, time())
         self.connection = ServerConnection(turn.core, self, peer, now)
         self.outbox = self.connection.outbox
         turn.opened(self)
