@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from linnet.core.backlog import DROP_NEWEST, DROP_OLDEST, FINE, HELD, HOLD, LOST, NOBODY_ASKS, Backlog
-from linnet.core.queue import Queue
+from linnet.core.queue import Queue, Room
 from linnet.core.receiver import Receiver
 from linnet.core.sender import Delivery, Sender, new_delivery
 from linnet.core.session import Session
@@ -106,10 +106,14 @@ class Queues(RuleBasedStateMachine):
             which = 1 - which
         assert self.queues[which].take() is self.models[which].pop(0)
 
-    @rule(which=st.integers(0, 1))
-    def withdraw(self, which: int) -> None:
-        taken = self.queues[which].withdraw(self.group)
-        assert taken == [one for one in self.models[which] if one in taken]
+    @rule(which=st.integers(0, 1), messages=st.integers(0, MOST), octets=st.integers(0, MOST_BYTES))
+    def withdraw(self, which: int, messages: int, octets: int) -> None:
+        """What there is room for goes, in order; the first that does not fit stays, and all that come after it."""
+        taken = self.queues[which].withdraw(self.group, Room(messages, octets))
+        shared = [one for one in self.models[which] if one.subscription.group is self.group]
+        weights = [one.message.weight() for one in shared if one.message is not None]
+        fitting = [sum(weights[: count + 1]) <= octets and count < messages for count in range(len(weights))]
+        assert taken == shared[: fitting.index(False) if False in fitting else len(shared)]
         self.models[which] = [one for one in self.models[which] if one not in taken]
 
     @rule(which=st.integers(0, 1))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from linnet.core.backlog import Backlog
 from linnet.core.outbox import Outbox
+from linnet.core.queue import Room
 from linnet.core.sender import Delivery, Sender
 from linnet.core.shared import SharedGroup
 from linnet.core.subscriptions import Subscription
@@ -367,7 +369,7 @@ def test_withdrawing_takes_back_what_another_receiver_may_still_get() -> None:
         sender.deliver(Message("t", payload, qos), qos, False, b"", one, NOW)
     assert len(said(box)) == 2
     sender.detach()
-    taken = [delivery.message.payload for delivery in sender.withdraw(group) if delivery.message]
+    taken = [delivery.message.payload for delivery in sender.withdraw(group, Room(inf, inf)) if delivery.message]
     assert taken == [b"1", b"3"]
     assert [delivery.qos for delivery in sender.in_flight.values()] == [2]
     assert sender.backlog.bytes == 2
@@ -378,7 +380,7 @@ def test_withdrawing_gives_the_quota_back_once_the_receiver_acknowledges() -> No
     sender, box = ready(window=1)
     group, member = shared()
     sender.deliver(Message("t", b"1", 1), 1, False, b"", member, NOW)
-    sender.withdraw(group)
+    sender.withdraw(group, Room(inf, inf))
     sender.acknowledge(PUBACK, 1, 0, NOW)
     said(box)
     send(sender, b"2")

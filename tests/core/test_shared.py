@@ -291,3 +291,40 @@ def test_a_group_can_be_read() -> None:
     member(world, "ann")
     (group,) = world.core.router.find(b"t").groups
     assert repr(group) == "<SharedGroup '$share/g/t' of 1>"
+
+
+def test_what_the_others_have_no_room_for_stays_with_the_member_that_left_and_nothing_is_lost() -> None:
+    world = World(max_queued_messages=4)
+    ann = member(world, "ann", window=2)
+    ann.acknowledges = False
+    for number in range(6):
+        world.publish("t", b"%d" % number, 1)
+    world.settle()
+    bob = member(world, "bob", window=1)
+    bob.acknowledges = False
+    ann.cut()
+    world.settle()
+    assert bob.payloads == [b"0"]
+    assert (bob.session.queued, world.sessions["ann"].queued) == (4, 1)
+    ann.acknowledges = bob.acknowledges = True
+    bob.acknowledge()
+    ann.connect(clean_start=False, expiry=FOR_EVER)
+    world.settle()
+    assert sorted(bob.payloads + ann.payloads[2:]) == [b"%d" % number for number in range(6)]
+    assert world.core.ledger.total(world.core.connections).dropped == 0
+
+
+def test_what_a_member_leaves_for_good_goes_to_the_others_even_if_they_are_full() -> None:
+    """Somebody has to have it; what does not fit meets the policy, and is counted."""
+    world = World(max_queued_messages=1)
+    ann = member(world, "ann", expiry=0, window=3)
+    ann.acknowledges = False
+    for number in range(3):
+        world.publish("t", b"%d" % number, 1)
+    world.settle()
+    bob = member(world, "bob", window=1)
+    bob.acknowledges = False
+    ann.cut()
+    world.settle()
+    assert (bob.payloads, bob.session.queued) == ([b"0"], 1)
+    assert world.core.ledger.total(world.core.connections).dropped_queue_full == 1

@@ -99,11 +99,17 @@ class Queue:
         for promise in held or ():
             promise.keep()
 
-    def withdraw(self, group: SharedGroup) -> list[Delivery]:
-        """Take out what came by a shared subscription."""
-        taken = [delivery for delivery in self.deliveries if delivery.subscription.group is group]
+    def withdraw(self, group: SharedGroup, room: Room) -> list[Delivery]:
+        """Take out what came by a shared subscription, as far as there is room for it elsewhere."""
+        taken = []
+        kept: deque[Delivery] = deque()
+        for delivery in self.deliveries:
+            if delivery.subscription.group is group and room.takes(delivery):
+                taken.append(delivery)
+            else:
+                kept.append(delivery)
         if taken:
-            self.deliveries = deque(d for d in self.deliveries if d.subscription.group is not group)
+            self.deliveries = kept
             for delivery in taken:
                 self.weigh_out(delivery)
             self.relax()
@@ -115,3 +121,27 @@ class Queue:
             self.weigh_out(delivery)
         self.deliveries.clear()
         self.let_go()
+
+
+class Room:
+    """How much may be moved to other queues. What comes after something that did not fit stays: order is kept."""
+
+    __slots__ = ("bytes", "messages")
+
+    def __init__(self, messages: float, octets: float) -> None:
+        self.messages = messages
+        self.bytes = octets
+
+    def __repr__(self) -> str:
+        return f"<Room for {self.messages} messages, {self.bytes} bytes>"
+
+    def takes(self, delivery: Delivery) -> bool:
+        """Whether a delivery fits; it takes its part of the room then."""
+        message = delivery.message
+        weight = message.weight() if message is not None else 0
+        if self.messages < 1 or self.bytes < weight:
+            self.messages = 0
+            return False
+        self.messages -= 1
+        self.bytes -= weight
+        return True

@@ -27,7 +27,7 @@ cdef class Delivery:
     cdef public object subscription
 
 @cython.locals(delivery=Delivery)
-cdef Delivery new_delivery(Message message, int qos, bint retain, bytes extra, object subscription)
+cpdef Delivery new_delivery(Message message, int qos, bint retain, bytes extra, object subscription)
 
 @cython.final
 cdef class Sender:

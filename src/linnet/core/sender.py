@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from linnet.core.backlog import Backlog
 from linnet.core.outbox import Outbox
-from linnet.core.queue import Queue
+from linnet.core.queue import Queue, Room
 from linnet.core.statistics import Statistics
 from linnet.errors import ProtocolError, ReasonCode
 from linnet.wire.publish import Message, packet_id_bytes
@@ -282,19 +282,20 @@ class Sender:
             outbox.put(PUBREL_START)
             outbox.put(packet_id_bytes(delivery.packet_id))
 
-    def withdraw(self, group: SharedGroup) -> list[Delivery]:
-        """Give back what another member of a shared subscription may still get.
+    def withdraw(self, group: SharedGroup, room: Room) -> list[Delivery]:
+        """Give back what another member of a shared subscription may still get, as far as there is room for it.
 
         That is what was never sent and, when the connection is gone, what was sent with QoS 1 and is unacknowledged.
         QoS 2 that was sent belongs to this receiver for good [MQTT-4.8.2-4, MQTT-4.8.2-5].
         """
         taken: list[Delivery] = []
         if self.outbox is None:
-            taken = [d for d in self.in_flight.values() if d.subscription.group is group and d.awaits == PUBACK]
+            unacknowledged = [d for d in self.in_flight.values() if d.subscription.group is group]
+            taken = [d for d in unacknowledged if d.awaits == PUBACK and room.takes(d)]
             for delivery in taken:
                 self.forget(delivery)
         if self.waiting is not None:
-            taken += self.waiting.withdraw(group)
+            taken += self.waiting.withdraw(group, room)
         return taken
 
     def discard(self) -> int:

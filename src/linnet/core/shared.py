@@ -1,5 +1,8 @@
 """Shared subscriptions: a group of sessions among which each message goes to one [MQTT-4.8.2]."""
 
+from math import inf
+
+from linnet.core.queue import Room
 from linnet.core.session import Session
 from linnet.core.subscriptions import Subscription
 from linnet.wire.publish import Message
@@ -95,9 +98,27 @@ class SharedGroup:
         if self.has_online():
             self.hand_on(session, now)
 
+    def room_beside(self, session: Session) -> Room:
+        """How much the other members that are connected can take; any amount, if this one is no member any more."""
+        if all(member.session is not session for member in self.members):
+            return Room(inf, inf)
+        room = Room(0, 0)
+        for member in self.members:
+            sender = member.session.sender
+            if member.session.online and member.session is not session:
+                backlog = sender.backlog
+                waiting = sender.waiting
+                room.messages += max(0, backlog.max_queued_messages - (len(waiting) if waiting is not None else 0))
+                room.messages += max(0, min(sender.quota, sender.window - len(sender.in_flight)))
+                room.bytes += max(0, backlog.max_queued_bytes - (waiting.bytes if waiting is not None else 0))
+        return room
+
     def hand_on(self, session: Session, now: float) -> None:
-        """Deliver to the other members what one of them has not acknowledged, in order, unless it has expired."""
-        for delivery in session.sender.withdraw(self):
+        """Deliver to the other members what one of them has not acknowledged, in order, unless it has expired.
+
+        Who stays a member keeps what the others have no room for.
+        """
+        for delivery in session.sender.withdraw(self, self.room_beside(session)):
             message = delivery.message
             if message is None:
                 continue

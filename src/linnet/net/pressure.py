@@ -56,6 +56,8 @@ class Pressure:
         self.start(now)  # whatever comes of this one
         self.look_at_lag(lag)
         self.look_at_memory()
+        if self.is_over:
+            self.relieve()
         self.close_or_open()
 
     def obey(self) -> None:
@@ -103,11 +105,10 @@ class Pressure:
             core.ledger.reached("memory_high", "", "", detail)
         elif was_high and not self.is_high:
             logger.warning("%s: everything is admitted again", used)
-        if self.is_over:
-            self.relieve(used)
 
-    def relieve(self, used: str) -> None:
+    def relieve(self) -> None:
         """Part with the client that most waits for."""
+        used = f"{self.memory >> 20} MiB of {self.limit >> 20} MiB are in use"
         connections = list(self.turn.core.connections)
         largest = max(connections, key=weight_of, default=None)
         if largest is None or weight_of(largest) == 0:
