@@ -7,11 +7,12 @@ import errno
 import logging
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
 
+from linnet.core.pace import Pace
 from linnet.net import listener as module
 from linnet.net.listener import Listener
 from linnet.net.loop import TurnLoop
@@ -262,5 +263,27 @@ def test_a_broker_that_cannot_listen_everywhere_listens_nowhere(run: Run) -> Non
                 await is_let_in(one)
         finally:
             await broker.stop()
+
+    run(story)
+
+
+def test_above_the_rate_nobody_is_served_on_any_event_loop(run: Run) -> None:
+    """Who comes too fast waits in the backlog; where the event loop accepts by itself it is sent away."""
+
+    async def story() -> None:
+        async with listening("127.0.0.1") as (listener, turn):
+            listener.pace = Pace(0.001, 1, turn.now)
+            await is_let_in(listener.port)
+            reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
+            writer.write(Connect("eve").encode(V5) + Pingreq().encode(V5))
+            limits = turn.core.ledger.limits
+            await until(lambda: limits.get("accept_rate"))
+            assert listener.accepted == 1 and "eve" not in turn.core.sessions
+            if listener.servers:
+                with suppress(ConnectionError):
+                    assert await reader.read() == b""
+            listener.pace = Pace(0, 1, turn.now)
+            await is_let_in(listener.port)
+            writer.transport.abort()
 
     run(story)

@@ -71,7 +71,7 @@ class Listener:
                 if isinstance(loop, asyncio.SelectorEventLoop):
                     loop.add_reader(sock, self.accept, sock)
                 else:
-                    self.servers.append(await loop.create_server(self.make_stream, sock=sock, backlog=self.backlog))
+                    self.servers.append(await loop.create_server(self.admit_or_not, sock=sock, backlog=self.backlog))
         except BaseException:
             self.close()
             raise
@@ -99,6 +99,15 @@ class Listener:
         self.accepted += 1
         return Stream(self.turn, self.address)
 
+    def admit_or_not(self) -> Any:
+        """The same on an event loop that accepts by itself: who must not come in now cannot wait, and is sent away."""
+        limit = self.why_not()
+        if limit:
+            self.turn.core.ledger.reached(limit, "", "", f"{self.address} closes a connection that has come")
+            return SentAway()
+        self.pace.take(1, self.turn.now)
+        return self.make_stream()
+
     def accept(self, sock: socket.socket) -> None:
         """Clients are waiting to be let in."""
         loop = self.turn.loop
@@ -124,9 +133,7 @@ class Listener:
             self.pace.take(1, self.turn.now)
             connected.setblocking(False)
             connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            connected.setsockopt(
-                socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1
-            )  # for clients whose keep-alive is long or none
+            connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)  # where MQTT's keep-alive is long, or none
             SocketTransport(loop, connected, self.make_stream())
 
     def why_not(self) -> str:
@@ -165,6 +172,14 @@ class Listener:
             sock.close()
         self.servers.clear()
         self.sockets.clear()
+
+
+class SentAway(asyncio.Protocol):
+    """A connection that is closed at once."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """asyncio: somebody is there."""
+        transport.close()
 
 
 def joined(host: str, port: int) -> str:
