@@ -10,7 +10,7 @@ from tests.pair import FOR_EVER, Client, World
 
 
 def wide(count: int, **settings: Any) -> tuple[World, list[Client]]:
-    world = World(**{"delivery_budget": 8, **settings})
+    world = World(**{"delivery_budget": 16, **settings})
     clients = [world.client(f"{number}", expiry=FOR_EVER) for number in range(count)]
     for client in clients:
         client.subscribe("t", 1)

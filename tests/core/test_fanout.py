@@ -10,7 +10,7 @@ from linnet.errors import ReasonCode
 from linnet.wire import V3_1_1, V5, Disconnect, Puback, Pubcomp, Publish, Pubrec, SubscriptionOptions, Version, Will
 from tests.pair import FOR_EVER, Client, World
 
-BUDGET = 8  # a quarter of it are the sessions of a slice
+BUDGET = 16  # an eighth of it are the sessions of a slice
 SLICE = 2
 MANY = 11
 

@@ -5,6 +5,7 @@ from linnet.core.subscriptions cimport Subscription, SubscriptionTree
 from linnet.wire.publish cimport Message
 
 cdef int COSTLY
+cdef int SLICES
 
 @cython.final
 cdef class Route:

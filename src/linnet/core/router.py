@@ -14,6 +14,7 @@ from linnet.core.subscriptions import Node, Subscription, SubscriptionTree, merg
 from linnet.core.topics import TopicRules
 from linnet.wire.publish import Message
 
+SLICES = 8  # of the budget: one message to more than a part of it goes out in slices, and leaves time for others
 COSTLY = 4  # times as much work as a delivery with QoS 0 is one with QoS 1 or 2
 
 
@@ -131,7 +132,7 @@ class Router:
 
     def slice_size(self) -> int:
         """Deliveries of one message in one turn, whatever its QoS."""
-        return self.budget // COSTLY
+        return max(1, self.budget // SLICES)
 
     def subscribe(self, subscription: Subscription) -> bool:
         """Add a subscription, or replace the session's one for the same filter [MQTT-3.8.4-3]; True if it is new."""
