@@ -214,7 +214,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--messages", type=int, default=1_000_000, help="messages to slow readers in a round (1000000)")
     parser.add_argument("--expiry", type=int, default=5, help="seconds that a session lives without its client (5)")
     parser.add_argument(
-        "--allowance", type=int, default=1024, help="KiB that it may grow after the second round (1024)"
+        "--allowance", type=int, default=4096, help="KiB that it may grow after the second round (4096)"
     )
     parser.add_argument(
         "--bin", default=str(ROOT / ".venv" / "bin"), help="where python and its linnet are (.venv/bin)"
