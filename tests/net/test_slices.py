@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from linnet import Broker
+from linnet.core.fanout import Fanout
 from linnet.errors import ProtocolError, ReasonCode
 from linnet.net import turn as turn_module
 from linnet.net.loop import IS_AVAILABLE, TurnLoop
-from linnet.wire import V3_1_1, V5, Disconnect, Pingreq, Pingresp, Puback, Publish
+from linnet.wire import V3_1_1, V5, Disconnect, Message, Pingreq, Pingresp, Puback, Publish
 from tests.conftest import MakeBroker
 from tests.net.loops import LoopFactory, run_on
 from tests.net.transport import Place, Transport, said, turns
@@ -218,3 +219,27 @@ async def test_a_client_beside_a_wide_message_is_answered_before_the_last_one_ha
     assert [(await alice.expect(Puback)).packet_id for _ in range(5)] == [1, 2, 3, 4, 5]
     for peer in (*peers, alice):
         await peer.disconnect()
+
+
+def breaks(fanout: Fanout, now: float) -> None:
+    raise RuntimeError("broken")
+
+
+async def test_a_fault_in_one_fan_out_stops_nothing_else(
+    make_broker: MakeBroker, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is logged once, and the broker goes on with everything else."""
+    broker = await make_broker(delivery_budget=8)
+    async with Peer(broker, "ann") as ann, Peer(broker, "bob") as bob:
+        await ann.subscribe("t")
+        await bob.subscribe("t")
+        route = broker.core.router.find(b"t")
+        broken = Message("t", b"broken")
+        chores = broker.core.chores
+        chores.fanouts.append(Fanout(broken, route, broker.core.backlog, breaks))
+        await broker.publish("t", b"whole")
+        for peer in (ann, bob):
+            assert {(await peer.receive()).payload, (await peer.receive()).payload} == {b"broken", b"whole"}
+            await peer.ping()
+    faults = [record for record in caplog.records if record.exc_info]
+    assert len(faults) == 1 and not chores.fanouts

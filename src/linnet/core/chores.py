@@ -24,7 +24,7 @@ class Chores:
         self.core = core
         self.fanouts: deque[Fanout] = deque()
         self.replaying: dict[Session, None] = {}  # sessions with retained messages still to be sent
-        self.resumed: list[ServerConnection] = []  # may go on taking packets
+        self.resumed: deque[ServerConnection] = deque()  # may go on taking packets
         self.holding: dict[Session, tuple[float, int]] = {}  # who keeps publishers waiting: since when, at which count
 
     def __repr__(self) -> str:
@@ -39,14 +39,13 @@ class Chores:
         self.core.router.delivered = 0
         self.disconnect_slow(now)
         if self.fanouts:
-            fanout = self.fanouts[0]
+            fanout = self.fanouts.popleft()  # and not again, should it fail
             if fanout.advance(self.core.router.slice_size(), now):
-                self.fanouts.popleft()
                 fanout.finish(fanout, now)
-        resumed = self.resumed
-        self.resumed = []
-        for connection in resumed:
-            connection.go_on(now)
+            else:
+                self.fanouts.appendleft(fanout)
+        for _ in range(len(self.resumed)):
+            self.resumed.popleft().go_on(now)
         progress = bool(self.fanouts or self.resumed or self.core.backlog.slow)
         for session in list(self.replaying):
             progress |= self.replay(session, now)

@@ -86,7 +86,7 @@ class Turn:
             return
         self.is_open = False
         core = self.core
-        more = len(core.chores) > 0 and core.chores.run(self.now)
+        more = len(core.chores) > 0 and self.do_chores()
         marked = core.marked
         if len(marked) > MOST_WRITES or self.unwritten:
             self.write_slice(marked)
@@ -102,6 +102,14 @@ class Turn:
                 stream.close()
         if more:
             self.loop.call_soon(self.begin)
+
+    def do_chores(self) -> bool:
+        """Do a slice of what is done in slices; True if there is more. A fault of ours stops that one thing alone."""
+        try:
+            return self.core.chores.run(self.now)
+        except Exception:
+            logging.getLogger("linnet.connections").exception("a fault of ours, in what is done in slices")
+            return True
 
     def write_slice(self, marked: list[Outbox]) -> None:
         """Where very many have something to write, write for those who have just asked, and for some of the others.
