@@ -21,6 +21,16 @@ def full_world() -> tuple[World, Client]:
     return world, bob
 
 
+def kept_waiting(version: Version) -> tuple[World, Client, Client]:
+    """The same world, with a publisher that has sent one message more, and is not read."""
+    world, bob = full_world()
+    ann = world.client("ann", version=version)
+    ann.publish("t", b"more", 1)
+    world.settle()
+    assert ann.line.is_paused
+    return world, bob, ann
+
+
 def answers(client: Client) -> list[tuple[type, int]]:
     return [(type(packet), packet.reason_code) for packet in client.packets if isinstance(packet, Puback | Pubrec)]
 
@@ -56,11 +66,7 @@ def test_an_older_publisher_is_not_answered_and_not_read_until_there_is_room(ver
 
 @OLDER
 def test_when_the_session_ends_the_publisher_goes_on(version: Version) -> None:
-    world, _ = full_world()
-    ann = world.client("ann", version=version)
-    ann.publish("t", b"more", 1)
-    world.settle()
-    assert ann.line.is_paused
+    world, _, ann = kept_waiting(version)
     world.core.end(world.sessions["bob"], world.now)
     world.settle()
     assert [kind for kind, _ in answers(ann)] == [Puback] and not ann.line.is_paused
@@ -68,10 +74,7 @@ def test_when_the_session_ends_the_publisher_goes_on(version: Version) -> None:
 
 @OLDER
 def test_a_limit_that_is_raised_lets_the_publisher_go_on(version: Version) -> None:
-    world, _ = full_world()
-    ann = world.client("ann", version=version)
-    ann.publish("t", b"more", 1)
-    world.settle()
+    world, _, ann = kept_waiting(version)
     world.core.backlog.max_store_bytes = 1000
     world.core.backlog.relax()
     world.settle()
@@ -80,10 +83,7 @@ def test_a_limit_that_is_raised_lets_the_publisher_go_on(version: Version) -> No
 
 @OLDER
 def test_a_publisher_that_goes_meanwhile_leaves_nothing(version: Version) -> None:
-    world, bob = full_world()
-    ann = world.client("ann", version=version)
-    ann.publish("t", b"more", 1)
-    world.settle()
+    world, bob, ann = kept_waiting(version)
     ann.cut()
     bob.connect(version=V5, clean_start=False, expiry=FOR_EVER)
     world.settle()

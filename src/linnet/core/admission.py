@@ -47,7 +47,7 @@ class Admission:
     def arrive(self, connection: ServerConnection, now: float) -> None:
         """A connection was accepted. Where too many have not said CONNECT, the oldest of them has to go."""
         limits = self.core.limits
-        host = self.host_of(connection, now)
+        host = self.host_of(connection.peer.host, now)
         self.opening[connection] = None
         host.opening[connection] = None
         while 0 < limits.max_preconnect_per_address < len(host.opening):
@@ -64,7 +64,7 @@ class Admission:
     def check(self, connection: ServerConnection, connect: Connect, now: float) -> None:
         """May this client come in? Raises ProtocolError 0x9F when there are too many, or they come too fast."""
         limits = self.core.limits
-        host = self.host_of(connection, now)
+        host = self.host_of(connection.peer.host, now)
         if self.is_closed:
             raise ProtocolError(ReasonCode.SERVER_BUSY, "the broker takes nobody for now", limit=self.is_closed)
         if not host.pace.admits(now):
@@ -91,28 +91,29 @@ class Admission:
 
     def enter(self, connection: ServerConnection, now: float) -> None:
         """A CONNECT was accepted."""
-        host = self.host_of(connection, now)
+        name = connection.peer.host
+        host = self.host_of(name, now)
         self.opening.pop(connection, None)
         host.opening.pop(connection, None)
         self.clients += 1
         host.clients += 1
         ledger = self.core.ledger
         ledger.most_connected = max(ledger.most_connected, self.clients)
-        self.forget(connection.peer.host, now)
+        self.forget(name, now)
 
     def leave(self, connection: ServerConnection, was_open: bool, now: float) -> None:
         """A connection is over."""
-        host = self.host_of(connection, now)
+        name = connection.peer.host
+        host = self.host_of(name, now)
         self.opening.pop(connection, None)
         host.opening.pop(connection, None)
         if was_open:
             self.clients -= 1
             host.clients -= 1
-        self.forget(connection.peer.host, now)
+        self.forget(name, now)
 
-    def host_of(self, connection: ServerConnection, now: float) -> Host:
-        """The host that a connection comes from."""
-        name = connection.peer.host
+    def host_of(self, name: str, now: float) -> Host:
+        """The host of this name."""
         host = self.hosts.get(name)
         if host is None:
             rate = self.core.limits.max_connect_rate_per_address

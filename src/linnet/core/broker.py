@@ -14,7 +14,7 @@ from linnet.core.admission import Admission
 from linnet.core.backlog import NOBODY_ASKS, Backlog
 from linnet.core.chores import Chores
 from linnet.core.deadlines import Deadlines
-from linnet.core.fanout import Fanout, Finish
+from linnet.core.fanout import Fanout, Finish, nobody_waits
 from linnet.core.ledger import Ledger
 from linnet.core.limits import Limits
 from linnet.core.outbox import Outbox
@@ -137,7 +137,7 @@ class BrokerCore:
             self.keep(message)
         if not route.is_wide:
             return self.router.publish(message, route, now)
-        self.chores.fanouts.append(Fanout(message, route, self.backlog, finish or _nobody_waits, NOBODY_ASKS))
+        self.chores.fanouts.append(Fanout(message, route, self.backlog, finish or nobody_waits, NOBODY_ASKS))
         return len(route.targets) + len(route.groups)
 
     def fan_out(self, message: Message, route: Route, connection: ServerConnection, finish: Finish) -> None:
@@ -297,10 +297,6 @@ class BrokerCore:
         for observer in self.observers:
             observer.unsubscribed(session, name.decode())
         return True
-
-
-def _nobody_waits(fanout: Fanout, now: float) -> None:
-    """Nobody wants to know when a message has reached everybody."""
 
 
 def _no_background(verdict: Awaitable[Any], then: Callable[[Any, float], None]) -> None:

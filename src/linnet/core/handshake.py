@@ -180,7 +180,6 @@ class Handshake:
         session.connection = connection
         connection.session = session
         connection.statistics.client_id = session.client_id
-        connection.connected_at = now
         connection.sender = session.sender
         connection.receiver = session.receiver
         connection.opened()

@@ -133,7 +133,7 @@ def acknowledge(
 def keeps_waiting(session: Session) -> bool:
     """Whether a session is a reason to wait: its queue is full, and somebody is there to empty it."""
     waiting = session.sender.waiting
-    return session.online and waiting is not None and len(waiting) > 0 and waiting.is_full(0)
+    return session.online and waiting is not None and waiting.is_overfull()
 
 
 def check_owed(connection: ServerConnection, qos: int) -> None:

@@ -87,9 +87,13 @@ class Queue:
             self.held = []
         self.held.append(promise)
 
+    def is_overfull(self) -> bool:
+        """Whether publishers have to wait: there is no room, and it is not that nothing may wait here at all."""
+        return len(self.deliveries) > 0 and self.is_full(0)
+
     def relax(self) -> None:
-        """Keep no publisher waiting if there is room by now, or if nothing waits here whatever the limits are."""
-        if not self.deliveries or not self.is_full(0):
+        """Keep no publisher waiting if there is room by now."""
+        if not self.is_overfull():
             self.let_go()
 
     def let_go(self) -> None:

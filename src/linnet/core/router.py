@@ -11,7 +11,7 @@ from linnet.core.retained import Retained
 from linnet.core.session import Session
 from linnet.core.shared import SharedGroup
 from linnet.core.subscriptions import Node, Subscription, SubscriptionTree, merge
-from linnet.core.topics import TopicRules
+from linnet.core.topics import TopicRules, is_reserved
 from linnet.wire.publish import Message
 
 SLICES = 8  # of the budget: one message to more than a part of it goes out in slices, and leaves time for others
@@ -108,8 +108,7 @@ class Router:
                 targets.append(merge(subscriptions))
             else:
                 targets.extend(subscriptions)
-        is_reserved = topic_name.startswith((b"$SYS/", b"$share/")) or topic_name in (b"$SYS", b"$share")
-        route = Route(targets, groups, is_reserved, self.slice_size())
+        route = Route(targets, groups, is_reserved(topic_name), self.slice_size())
         if len(self.routes) >= self.max_routes:
             self.count("max_routes", "")
             self.routes.clear()

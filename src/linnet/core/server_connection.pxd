@@ -17,7 +17,6 @@ cdef int NOBODY_ASKS
 cdef class ServerConnection(Connection):
     cdef public object aliases
     cdef public Backlog backlog
-    cdef public double connected_at
     cdef public object core
     cdef public object deadline
     cdef public object handshake

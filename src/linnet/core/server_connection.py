@@ -42,7 +42,6 @@ class ServerConnection(Connection):
     __slots__ = (
         "aliases",
         "backlog",
-        "connected_at",
         "core",
         "deadline",
         "handshake",
@@ -75,7 +74,6 @@ class ServerConnection(Connection):
         self.router: Router = core.router
         self.backlog: Backlog = core.backlog
         self.owed: Owed | None = None  # acknowledgements that have to wait
-        self.connected_at = now  # monotonic, in seconds
         self.peer = peer
         self.session: Session = NO_SESSION
         self.aliases: IncomingAliases | None = None

@@ -14,7 +14,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from linnet.core.backlog import NOBODY_ASKS
-from linnet.core.fanout import Fanout
+from linnet.core.fanout import Fanout, nobody_waits
 from linnet.core.sys_table import LOADS, SPANS, TOPICS
 from linnet.errors import ProtocolError
 from linnet.wire.publish import Message
@@ -159,7 +159,7 @@ class SysTopics:
         except ProtocolError:
             return 0  # longer or deeper than the settings allow: it is retained, and that is all
         if route.is_wide:
-            self.core.chores.fanouts.append(Fanout(message, route, self.core.backlog, _nobody_waits, NOBODY_ASKS))
+            self.core.chores.fanouts.append(Fanout(message, route, self.core.backlog, nobody_waits, NOBODY_ASKS))
             return len(route.targets)
         return router.publish(message, route, now)
 
@@ -167,7 +167,3 @@ class SysTopics:
 def shown(number: float) -> str:
     """A count as it is; seconds to the microsecond."""
     return f"{number:.6f}" if isinstance(number, float) else str(number)
-
-
-def _nobody_waits(fanout: Fanout, now: float) -> None:
-    """Nobody wants to know when a message has reached everybody."""

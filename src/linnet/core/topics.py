@@ -131,7 +131,12 @@ def matches(name: bytes, topics: bytes) -> bool:
 
 def is_system(name: bytes) -> bool:
     """Whether this is one of the broker's own topics, which no client publishes to."""
-    return name.startswith(b"$SYS/") or name == SYSTEM
+    return name.partition(b"/")[0] == SYSTEM
+
+
+def is_reserved(name: bytes) -> bool:
+    """Whether this is a topic that no client publishes to: the broker's own, or the prefix of shared subscriptions."""
+    return name.partition(b"/")[0] in (SYSTEM, SHARE)
 
 
 def shown(name: bytes) -> str:

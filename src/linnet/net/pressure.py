@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable
+from operator import itemgetter
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -99,23 +100,24 @@ class Pressure:
             for connection in core.connections:
                 limit = 0 if self.is_high else core.limits.max_output_bytes
                 connection.outbox.obey(limit, core.limits.max_output_bytes_hard)
-        used = f"{self.memory >> 20} MiB of {self.limit >> 20} MiB are in use"
         if self.is_high and not was_high:
-            detail = f"{used}: nobody connects, no new topic is retained, and QoS 0 does not wait"
+            detail = f"{self.used()}: nobody connects, no new topic is retained, and QoS 0 does not wait"
             core.ledger.reached("memory_high", "", "", detail)
         elif was_high and not self.is_high:
-            logger.warning("%s: everything is admitted again", used)
+            logger.warning("%s: everything is admitted again", self.used())
 
     def relieve(self) -> None:
         """Part with the client that most waits for."""
-        used = f"{self.memory >> 20} MiB of {self.limit >> 20} MiB are in use"
-        connections = list(self.turn.core.connections)
-        largest = max(connections, key=weight_of, default=None)
-        if largest is None or weight_of(largest) == 0:
-            self.turn.core.ledger.reached("memory_max", "", "", f"{used}, and no client has anything waiting")
+        connections = self.turn.core.connections
+        weight, largest = max(((weight_of(one), one) for one in connections), key=itemgetter(0), default=(0, None))
+        if largest is None or weight == 0:
+            self.turn.core.ledger.reached("memory_max", "", "", f"{self.used()}, and no client has anything waiting")
             return
-        detail = f"{used}, and {weight_of(largest)} bytes wait for this client"
-        largest.stream.give_up("memory_max", detail)
+        largest.stream.give_up("memory_max", f"{self.used()}, and {weight} bytes wait for this client")
+
+    def used(self) -> str:
+        """How much is in use, for people."""
+        return f"{self.memory >> 20} MiB of {self.limit >> 20} MiB are in use"
 
 
 def weight_of(connection: ServerConnection) -> int:
