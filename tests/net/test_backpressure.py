@@ -145,13 +145,13 @@ async def test_a_publisher_that_is_held_back_goes_on_when_there_is_room(serve: S
         assert [(await alice.expect(Puback)).packet_id for _ in range(60)] == list(range(1, 61))
 
 
-@pytest.mark.parametrize("rate", [{"max_publish_rate": 500.0}, {"max_byte_rate": 30_000.0}])
+@pytest.mark.parametrize("rate", [{"max_publish_rate": 500.0}, {"max_byte_rate": 20_000.0}])
 async def test_who_is_too_fast_waits_and_loses_nothing(serve: Serve, rate: dict[str, float]) -> None:
     async with serve(**rate) as served, Peer(served.broker, "bob") as bob, Peer(served.broker, "alice") as alice:
         await bob.subscribe("t", qos=1)
         payload = bytes(50 if "max_byte_rate" in rate else 1)
-        for number in range(600):
-            alice.send(Publish("t", b"%03d" % number + payload, 1, packet_id=number + 1))
+        messages = [Publish("t", b"%03d" % number + payload, 1, packet_id=number + 1) for number in range(600)]
+        alice.send(b"".join(message.encode(V5) for message in messages))  # at once: no machine is too slow for it
         for number in range(600):
             assert (await bob.expect(Publish)).payload == b"%03d" % number + payload
         assert [(await alice.expect(Puback)).packet_id for _ in range(600)] == list(range(1, 601))
