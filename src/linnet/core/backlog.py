@@ -97,8 +97,8 @@ class Backlog:
         assert message is not None
         weight = message.weight()
         limit = self.limit_of(queue, weight)
-        policy = delivery.subscription.policy
-        session = delivery.subscription.session
+        policy = delivery.origin.policy
+        session = delivery.origin.session
         self.count(limit, session.client_id)
         is_asked = self.verdict != NOBODY_ASKS and delivery.qos > 0
         if policy == DROP_OLDEST:

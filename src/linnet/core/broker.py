@@ -233,7 +233,7 @@ class BrokerCore:
         self.backlog.slow.pop(session, None)
         session.detach()
         groups = {subscription.group for subscription in session.subscriptions.values()}
-        groups.update(delivery.subscription.group for delivery in session.sender.in_flight.values())
+        groups.update(delivery.origin.group for delivery in session.sender.in_flight.values())
         for group in groups:
             if group is not None:
                 group.went_offline(session, now)
@@ -263,7 +263,7 @@ class BrokerCore:
         self.chores.forget(session)
         for name in list(session.subscriptions):
             self.router.unsubscribe(session, name, now)
-        for group in {delivery.subscription.group for delivery in session.sender.in_flight.values()}:
+        for group in {delivery.origin.group for delivery in session.sender.in_flight.values()}:
             if group is not None:
                 group.hand_on(session, now)
         lost = session.sender.discard()

@@ -103,12 +103,32 @@ class Queue:
         for promise in held or ():
             promise.keep()
 
+    def put_back(self, deliveries: list[Delivery]) -> None:
+        """Let these be the next ones, whether or not there is room: they had their place."""
+        for delivery in deliveries:
+            assert delivery.message is not None
+            weight = delivery.message.weight()
+            self.bytes += weight
+            self.backlog.bytes += weight
+        self.backlog.messages += len(deliveries)
+        self.deliveries.extendleft(reversed(deliveries))
+
+    def remove(self, delivery: Delivery) -> bool:
+        """Take one out that waits; False when it waits no more."""
+        try:
+            self.deliveries.remove(delivery)
+        except ValueError:
+            return False
+        self.weigh_out(delivery)
+        self.relax()
+        return True
+
     def withdraw(self, group: SharedGroup, room: Room) -> list[Delivery]:
         """Take out what came by a shared subscription, as far as there is room for it elsewhere."""
         taken = []
         kept: deque[Delivery] = deque()
         for delivery in self.deliveries:
-            if delivery.subscription.group is group and room.takes(delivery):
+            if delivery.origin.group is group and room.takes(delivery):
                 taken.append(delivery)
             else:
                 kept.append(delivery)

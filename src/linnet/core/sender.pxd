@@ -20,14 +20,14 @@ cdef class Delivery:
     cdef public bint counts
     cdef public bytes extra
     cdef public Message message
+    cdef public object origin
     cdef public int packet_id
     cdef public int qos
     cdef public bint retain
     cdef public double sent_at
-    cdef public object subscription
 
 @cython.locals(delivery=Delivery)
-cpdef Delivery new_delivery(Message message, int qos, bint retain, bytes extra, object subscription)
+cpdef Delivery new_delivery(Message message, int qos, bint retain, bytes extra, object origin)
 
 @cython.final
 cdef class Sender:
@@ -35,15 +35,17 @@ cdef class Sender:
     cdef public dict in_flight
     cdef public int last_id
     cdef public Outbox outbox
+    cdef public object observer
     cdef public int quota
     cdef public dict released
     cdef public object resending
+    cdef public dict reserved
     cdef public Statistics statistics
     cdef public Queue waiting
     cdef public int window
 
     @cython.locals(delivery=Delivery)
-    cpdef bint deliver(self, Message message, int qos, bint retain, bytes extra, object subscription, double now) except -1
+    cpdef bint deliver(self, Message message, int qos, bint retain, bytes extra, object origin, double now) except -1
     cpdef bint enqueue(self, Delivery delivery) except -1
     @cython.locals(packet_id=int, outbox=Outbox, message=Message)
     cpdef bint launch(self, Delivery delivery, double now) except -1

@@ -12,7 +12,7 @@ quota does not.
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from linnet.core.backlog import Backlog
 from linnet.core.outbox import Outbox
@@ -23,7 +23,6 @@ from linnet.wire.publish import Message, packet_id_bytes
 
 if TYPE_CHECKING:
     from linnet.core.shared import SharedGroup
-    from linnet.core.subscriptions import Subscription
 
 PUBACK = 4
 PUBREC = 5
@@ -36,13 +35,13 @@ FIRST_ERROR = 0x80
 class Delivery:
     """One message on its way to one receiver."""
 
-    __slots__ = ("awaits", "counts", "extra", "message", "packet_id", "qos", "retain", "sent_at", "subscription")
+    __slots__ = ("awaits", "counts", "extra", "message", "origin", "packet_id", "qos", "retain", "sent_at")
 
     message: Message | None  # None once the receiver has it for sure
     qos: int
     retain: bool
     extra: bytes  # encoded subscription identifiers
-    subscription: Subscription
+    origin: Any  # the subscription that it matched, or the publication that a client's program waits for
     packet_id: int
     awaits: int  # the packet type of the acknowledgement
     counts: bool  # whether its PUBLISH went out on this connection, and takes one of its quota
@@ -52,17 +51,35 @@ class Delivery:
         return f"<Delivery {self.packet_id} QoS {self.qos} awaits {self.awaits}: {self.message!r}>"
 
 
-def new_delivery(message: Message, qos: int, retain: bool, extra: bytes, subscription: Subscription) -> Delivery:
+def new_delivery(message: Message, qos: int, retain: bool, extra: bytes, origin: Any) -> Delivery:
     """A delivery, made without calling a constructor: this is on every message's way."""
     delivery = Delivery.__new__(Delivery)
     delivery.message = message
     delivery.qos = qos
     delivery.retain = retain
     delivery.extra = extra
-    delivery.subscription = subscription
+    delivery.origin = origin
     delivery.packet_id = delivery.awaits = 0
     delivery.counts = False
     return delivery
+
+
+class SenderObserver:
+    """Is told what becomes of each delivery. The broker has none; a client's program waits to hear it."""
+
+    __slots__ = ()
+
+    def launched(self, delivery: Delivery) -> None:
+        """It is on its way: for the first time, or as new."""
+
+    def released(self, delivery: Delivery) -> None:
+        """PUBREC came: the receiver has it [MQTT-4.3.3-3]."""
+
+    def settled(self, delivery: Delivery, reason_code: int) -> None:
+        """What ends the exchange came: PUBACK, PUBCOMP, or PUBREC with an error."""
+
+    def dropped(self, delivery: Delivery, why: str) -> None:
+        """It will not be sent: "expired", or "too_large"."""
 
 
 class Sender:
@@ -73,9 +90,11 @@ class Sender:
         "in_flight",
         "last_id",
         "outbox",
+        "observer",
         "quota",
         "released",
         "resending",
+        "reserved",
         "statistics",
         "waiting",
         "window",
@@ -90,6 +109,8 @@ class Sender:
         self.resending: deque[Delivery] | None = None  # of those in flight, what this connection has not seen yet
         self.waiting: Queue | None = None  # never sent so far
         self.outbox: Outbox | None = None
+        self.observer: SenderObserver | None = None  # is told what becomes of each delivery
+        self.reserved: dict[int, Any] | None = None  # packet identifiers that something else uses
         self.window = 65535  # the receiver's Receive Maximum, or our own limit where that is less
         self.quota = 65535
         self.last_id = 0
@@ -124,18 +145,16 @@ class Sender:
         if self.waiting is not None:
             self.waiting.let_go()
 
-    def deliver(
-        self, message: Message, qos: int, retain: bool, extra: bytes, subscription: Subscription, now: float
-    ) -> bool:
+    def deliver(self, message: Message, qos: int, retain: bool, extra: bytes, origin: Any, now: float) -> bool:
         """Send a message now or keep it until there is room; False when the queue is full and it is dropped."""
-        delivery = new_delivery(message, qos, retain, extra, subscription)
+        delivery = new_delivery(message, qos, retain, extra, origin)
         if self.has_room() and self.outbox is not None:
             return self.launch(delivery, now)
         return self.enqueue(delivery)
 
-    def keep(self, message: Message, qos: int, retain: bool, extra: bytes, subscription: Subscription) -> bool:
+    def keep(self, message: Message, qos: int, retain: bool, extra: bytes, origin: Any) -> bool:
         """Queue a message of any QoS for later; False when the queue is full."""
-        return self.enqueue(new_delivery(message, qos, retain, extra, subscription))
+        return self.enqueue(new_delivery(message, qos, retain, extra, origin))
 
     def enqueue(self, delivery: Delivery) -> bool:
         """Let a delivery wait for a connection or for quota."""
@@ -159,19 +178,23 @@ class Sender:
         packet_id = self.last_id
         while True:
             packet_id = packet_id % LAST_PACKET_ID + 1
-            if packet_id not in self.in_flight:
+            if packet_id not in self.in_flight and (self.reserved is None or packet_id not in self.reserved):
                 break
         outbox = self.outbox
         assert outbox is not None
         message = delivery.message
         assert message is not None
         if not outbox.publish(message, delivery.qos, delivery.retain, False, packet_id, delivery.extra, now):
+            if self.observer is not None:
+                self.observer.dropped(delivery, "too_large")
             return False
         self.last_id = delivery.packet_id = packet_id
         delivery.awaits = PUBACK if delivery.qos == 1 else PUBREC
         self.in_flight[packet_id] = delivery
         self.backlog.in_flight += 1
         self.take_quota(delivery, now)
+        if self.observer is not None:
+            self.observer.launched(delivery)
         return True
 
     def has_room(self) -> bool:
@@ -211,10 +234,17 @@ class Sender:
         if message.expiry >= 0 and message.seconds_left(now) < 0:
             self.statistics.lose()
             self.statistics.dropped_expired += 1
+            if self.observer is not None:
+                self.observer.dropped(delivery, "expired")
         elif delivery.qos > 0:
             self.launch(delivery, now)
         elif self.outbox is not None:  # kept while the client was away
-            self.outbox.publish(message, 0, delivery.retain, False, 0, delivery.extra, now)
+            went = self.outbox.publish(message, 0, delivery.retain, False, 0, delivery.extra, now)
+            if self.observer is not None:
+                if went:
+                    self.observer.launched(delivery)
+                else:
+                    self.observer.dropped(delivery, "too_large")
 
     def resend(self, delivery: Delivery, now: float) -> bool:
         """Send again what is in flight, under the identifier it had; False when there is no quota for it."""
@@ -234,6 +264,8 @@ class Sender:
             self.take_quota(delivery, now)
         else:
             self.forget(delivery)
+            if self.observer is not None:
+                self.observer.dropped(delivery, "too_large")
         return True
 
     def forget(self, delivery: Delivery) -> None:
@@ -266,6 +298,8 @@ class Sender:
             if delivery.counts:
                 self.quota += 1
                 self.statistics.acknowledged(now - delivery.sent_at)
+            if self.observer is not None:
+                self.observer.settled(delivery, reason_code)
             if self.waiting or self.resending:
                 self.pump(now)
         return True
@@ -276,6 +310,8 @@ class Sender:
             delivery.awaits = PUBCOMP
             delivery.message = None
             self.released[delivery.packet_id] = delivery
+            if self.observer is not None:
+                self.observer.released(delivery)
         outbox = self.outbox
         if outbox is not None:
             outbox.statistics.pubrel_sent += 1
@@ -290,13 +326,27 @@ class Sender:
         """
         taken: list[Delivery] = []
         if self.outbox is None:
-            unacknowledged = [d for d in self.in_flight.values() if d.subscription.group is group]
+            unacknowledged = [d for d in self.in_flight.values() if d.origin.group is group]
             taken = [d for d in unacknowledged if d.awaits == PUBACK and room.takes(d)]
             for delivery in taken:
                 self.forget(delivery)
         if self.waiting is not None:
             taken += self.waiting.withdraw(group, room)
         return taken
+
+    def begin_anew(self) -> list[Delivery]:
+        """The receiver has forgotten what was in flight: give it back, in order. What waits goes on waiting."""
+        deliveries = list(self.in_flight.values())
+        self.backlog.in_flight -= len(deliveries)
+        self.in_flight.clear()
+        self.released.clear()
+        return deliveries
+
+    def put_back(self, deliveries: list[Delivery]) -> None:
+        """Let these wait before all others, as if they had never been sent."""
+        if self.waiting is None:
+            self.waiting = Queue(self.backlog)
+        self.waiting.put_back(deliveries)
 
     def discard(self) -> int:
         """Forget everything, for the session has ended; how many messages the receiver may never have got."""

@@ -6,6 +6,8 @@ cdef int NEVER
 cdef int RETAIN
 cdef int DUP
 cdef int PLAIN
+cdef int SUBSCRIPTION_IDENTIFIER
+cdef int TOPIC_ALIAS
 
 @cython.locals(octets=bytes)
 cpdef bytes packet_id_bytes(int packet_id)
@@ -40,7 +42,6 @@ cdef class Message:
     @cython.locals(middle=bytes, remaining=Py_ssize_t)
     cpdef bytes encode_head(self, int qos, bint retain, bint has_properties, int packet_id, bytes topic_name, bytes extra)
 
-@cython.final
 cdef class Publish(Message):
     cdef public int alias
     cdef public bint dup
@@ -51,11 +52,16 @@ cdef class Publish(Message):
 @cython.locals(remaining=Py_ssize_t)
 cpdef bytes encode_start(int header, Py_ssize_t remaining, bytes topic_name)
 
-@cython.locals(publish=Publish)
-cdef Publish blank_publish(int header, bytes topic_name, bytes packet, str publisher)
+cdef begin_publish(Publish publish, int header, bytes topic_name, bytes packet)
 
-@cython.locals(octets="const unsigned char *", publish=Publish, packet=bytes, qos=int, at=Py_ssize_t, topic_end=Py_ssize_t, after=Py_ssize_t)
+@cython.locals(publish=Publish)
 cpdef Publish read_publish(bytes data, int header, Py_ssize_t start, Py_ssize_t body, Py_ssize_t stop, bint has_properties, str publisher)
+
+@cython.locals(octets="const unsigned char *", packet=bytes, qos=int, at=Py_ssize_t, topic_end=Py_ssize_t, after=Py_ssize_t)
+cpdef read_into(Publish publish, bytes data, int header, Py_ssize_t start, Py_ssize_t body, Py_ssize_t stop, bint has_properties)
+
+@cython.locals(octets="const unsigned char *", end=Py_ssize_t, alias=int, identifiers=bytes)
+cdef bint read_hop_properties(Publish publish, bytes packet, Py_ssize_t at) except -1
 
 @cython.locals(packet=bytes)
 cdef read_properties(Publish publish, Py_ssize_t at)

@@ -27,6 +27,10 @@ RETAIN = 0x01
 DUP = 0x08
 PLAIN = 0x30  # the first byte of a PUBLISH with QoS 0 and no flag
 
+# Properties of one hop
+SUBSCRIPTION_IDENTIFIER = 0x0B
+TOPIC_ALIAS = 0x23
+
 PACKET_IDS: list[bytes | None] = [None] * 65536
 
 
@@ -310,6 +314,16 @@ def read_publish(
     The topic name's characters are not looked at: that is done once for each topic, where it is routed.
     Raises MalformedPacket [MQTT-3.3.1-4, MQTT-3.3.1-2, MQTT-2.2.1-3].
     """
+    publish = Publish.__new__(Publish)
+    read_into(publish, data, header, start, body, stop, has_properties)
+    publish.publisher = publisher
+    return publish
+
+
+def read_into(
+    publish: Publish, data: bytes, header: int, start: int, body: int, stop: int, has_properties: bool
+) -> None:
+    """Decode into a packet that was made without its constructor, of this class or one derived from it."""
     octets = data
     qos = (header >> 1) & 3
     if qos == 3 or (qos == 0 and header & DUP):
@@ -320,7 +334,7 @@ def read_publish(
     if at > stop or after > stop:
         raise MalformedPacket("PUBLISH ends within its topic name or packet identifier", "MQTT-3.3.2-1")
     packet = data if start == 0 and stop == len(data) else octets[start:stop]
-    publish = blank_publish(header, octets[at:topic_end], packet, publisher)
+    begin_publish(publish, header, octets[at:topic_end], packet)
     if qos:
         publish.packet_id = octets[topic_end] << 8 | octets[topic_end + 1]
         if publish.packet_id == 0:
@@ -328,24 +342,22 @@ def read_publish(
     if not has_properties:
         publish.payload_at = after - start
         publish.is_plain = header == PLAIN
-        return publish
+        return
     publish.has_properties = True
     if after == stop:
         raise MalformedPacket("PUBLISH without a property length", "MQTT-2.2.2-1")
     if octets[after] == 0:
         publish.payload_at = after + 1 - start
         publish.is_plain = header == PLAIN
-    else:
+    elif not read_hop_properties(publish, packet, after - start):
         read_properties(publish, after - start)
-    return publish
 
 
-def blank_publish(header: int, topic_name: bytes, packet: bytes, publisher: str | None) -> Publish:
-    """A PUBLISH with the fields that its fixed header tells, without calling a constructor."""
-    publish = Publish.__new__(Publish)
+def begin_publish(publish: Publish, header: int, topic_name: bytes, packet: bytes) -> None:
+    """Set the fields that the fixed header tells, and those that nothing else sets."""
     publish.topic_name = topic_name
     publish.packet = packet
-    publish.publisher = publisher
+    publish.publisher = None
     publish.qos = header >> 1 & 3
     publish.retain = header & RETAIN != 0
     publish.dup = header & DUP != 0
@@ -355,7 +367,37 @@ def blank_publish(header: int, topic_name: bytes, packet: bytes, publisher: str 
     publish.received_at = 0.0
     publish.forwarded = publish.identifiers = b""
     publish.body = publish.tail5 = publish.head = None
-    return publish
+
+
+def read_hop_properties(publish: Publish, packet: bytes, at: int) -> bool:
+    """Decode properties that are nothing but this hop's: a Topic Alias, and Subscription Identifiers.
+
+    Most messages that have any have only these. False, and nothing is changed, where there are others or faults.
+    """
+    octets = packet
+    end = at + 1 + octets[at]
+    if octets[at] & 0x80 or end > len(packet):
+        return False
+    at += 1
+    alias = 0
+    identifiers = b""
+    while at < end:
+        if octets[at] == TOPIC_ALIAS and alias == 0 and at + 3 <= end:
+            alias = octets[at + 1] << 8 | octets[at + 2]
+            at += 3
+            if alias == 0:
+                return False
+        elif octets[at] == SUBSCRIPTION_IDENTIFIER and at + 2 <= end and 0 < octets[at + 1] < 0x80:
+            identifiers += packet[at + 1 : at + 2]
+            at += 2
+        else:
+            return False
+    publish.alias = alias
+    publish.identifiers = identifiers
+    publish.payload_at = end
+    publish.body = packet[end:]
+    publish.packet = b""  # it is not what is sent on
+    return True
 
 
 def read_properties(publish: Publish, at: int) -> None:

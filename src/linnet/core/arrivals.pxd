@@ -1,0 +1,44 @@
+cimport cython
+
+from linnet.core.outbox cimport Outbox
+from linnet.core.statistics cimport Statistics
+from linnet.wire.publish cimport packet_id_bytes
+
+cdef bytes PUBACK_START
+cdef bytes PUBACK_REASON_START
+cdef bytes PUBREC_START
+cdef bytes PUBREC_REASON_START
+cdef int FIRST_ERROR
+
+@cython.final
+cdef class Arrival:
+    cdef public Arrivals arrivals
+    cdef public int holders
+    cdef public bint is_given_up
+    cdef public int packet_id
+    cdef public int qos
+    cdef public int reason_code
+
+    cpdef hold(self)
+    cpdef done(self)
+
+@cython.final
+cdef class Arrivals:
+    cdef public object begin
+    cdef public dict given_up
+    cdef public bint has_properties
+    cdef public object kept
+    cdef public int maximum
+    cdef public object on_room
+    cdef public Outbox outbox
+    cdef public int outstanding
+    cdef public object pending
+    cdef public dict unacknowledged
+
+    @cython.locals(arrival=Arrival)
+    cpdef Arrival add(self, int packet_id, int qos)
+    @cython.locals(arrival=Arrival)
+    cpdef advance(self)
+    @cython.locals(outbox=Outbox, statistics=Statistics, reason_code=int)
+    cpdef acknowledge(self, Arrival arrival)
+    cpdef ended(self)
