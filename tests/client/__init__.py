@@ -1,0 +1,1 @@
+"""The client, piece by piece and as a whole."""
