@@ -148,7 +148,7 @@ class Pattern:
             raise PatternError(f"{self.text} takes {', '.join(self.names) or 'nothing'}: see {', '.join(odd)}")
         if self._rest == "" or len(self._captures) < self._words.count("+"):
             raise PatternError(f"{self.text} has a wildcard without a name, so no topic can be made of it")
-        texts = {name: _text_of(value) for name, value in captures.items()}
+        texts = {name: text_of(value) for name, value in captures.items()}
         levels = list(self._words)
         for index, name in self._captures:
             levels[index] = texts[name]
@@ -230,8 +230,9 @@ def _unique(names: list[str], text: str) -> tuple[str, ...]:
     return named
 
 
-def _text_of(value: object) -> str:
-    return _text_of(value.value) if isinstance(value, Enum) else str(value)
+def text_of(value: object) -> str:
+    """What a value is called in a topic: an Enum's member by its value, everything else as `str` has it."""
+    return text_of(value.value) if isinstance(value, Enum) else str(value)
 
 
 def _why(error: ProtocolError | UnicodeEncodeError) -> str:
