@@ -197,9 +197,15 @@ JSON: Final = Json()
 
 
 @overload
-def codec_of(type_: type[T]) -> Codec[T]: ...
+def codec_of(type_: type[T]) -> Codec[T]:
+    """The codec of a type."""
+
+
 @overload
-def codec_of(type_: object) -> Codec[Any]: ...
+def codec_of(type_: object) -> Codec[Any]:
+    """The codec of a type."""
+
+
 def codec_of(type_: Any) -> Codec[Any]:
     """The codec of a type: RAW of bytes, TEXT of str, and JSON that pydantic checks of everything else.
 
@@ -214,13 +220,25 @@ def codec_of(type_: Any) -> Codec[Any]:
 
 
 @overload
-def resolve_codec(codec: None) -> Codec[bytes]: ...
+def resolve_codec(codec: None) -> Codec[bytes]:
+    """The codec that is meant."""
+
+
 @overload
-def resolve_codec(codec: Codec[T]) -> Codec[T]: ...
+def resolve_codec(codec: Codec[T]) -> Codec[T]:
+    """The codec that is meant."""
+
+
 @overload
-def resolve_codec(codec: type[T]) -> Codec[T]: ...
+def resolve_codec(codec: type[T]) -> Codec[T]:
+    """The codec that is meant."""
+
+
 @overload
-def resolve_codec(codec: object) -> Codec[Any]: ...
+def resolve_codec(codec: object) -> Codec[Any]:
+    """The codec that is meant."""
+
+
 def resolve_codec(codec: Any) -> Codec[Any]:
     """The codec itself, the codec of a type, or RAW where none is named. Raises TypeError for anything else."""
     if codec is None:
