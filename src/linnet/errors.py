@@ -103,5 +103,9 @@ class MalformedPacket(ProtocolError):
         self.args = (detail, clause)  # what pickle and copy call the class with again
 
 
+class NotSupported(ProtocolError):
+    """What the other side has said it does not take. It was not sent."""
+
+
 class SettingsError(LinnetError):
     """An option that does not exist, or a value it cannot take."""

@@ -110,7 +110,7 @@ class Queues(RuleBasedStateMachine):
     def withdraw(self, which: int, messages: int, octets: int) -> None:
         """What there is room for goes, in order; the first that does not fit stays, and all that come after it."""
         taken = self.queues[which].withdraw(self.group, Room(messages, octets))
-        shared = [one for one in self.models[which] if one.subscription.group is self.group]
+        shared = [one for one in self.models[which] if one.origin.group is self.group]
         weights = [one.message.weight() for one in shared if one.message is not None]
         fitting = [sum(weights[: count + 1]) <= octets and count < messages for count in range(len(weights))]
         assert taken == shared[: fitting.index(False) if False in fitting else len(shared)]

@@ -27,8 +27,8 @@ cdef class Arrivals:
     cdef public object begin
     cdef public dict given_up
     cdef public bint has_properties
-    cdef public object kept
     cdef public int maximum
+    cdef public object on_release
     cdef public object on_room
     cdef public Outbox outbox
     cdef public int outstanding

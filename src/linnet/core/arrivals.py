@@ -74,8 +74,8 @@ class Arrivals:
         "begin",
         "given_up",
         "has_properties",
-        "kept",
-        "maximum",
+                "maximum",
+        "on_release",
         "on_room",
         "outbox",
         "outstanding",
@@ -88,7 +88,7 @@ class Arrivals:
         self.pending: deque[Arrival] = deque()  # in the order of arrival
         self.given_up: dict[int, Arrival] = {}  # by packet identifier
         self.unacknowledged: dict[int, Arrival] = {}  # of connections before this one
-        self.kept: Callable[[int], None] = _nobody  # told when an identifier of QoS 2 is done with, by an error
+        self.on_release: Callable[[int], None] = _nobody  # told when an identifier of QoS 2 is done with
         self.outstanding = 0  # how many the server counts against our Receive Maximum
         self.outbox: Outbox | None = None
         self.has_properties = False
@@ -133,18 +133,11 @@ class Arrivals:
         self.pending.append(arrival)
         return arrival
 
-    def is_known(self, packet_id: int, qos: int) -> bool:
-        """Take a message that is sent again; whether it is one that is being processed, or that waits for it.
-
-        One that was given up on the connection before counts as new: it is to be processed after all.
-        """
-        arrival = self.unacknowledged.pop(packet_id, None)
-        if arrival is None or arrival.qos != qos or arrival.is_given_up:
-            return False
+    def resume(self, arrival: Arrival) -> None:
+        """A message is sent again that somebody still has: it will be acknowledged on this connection."""
         self.outstanding += 1
         self.pending.append(arrival)
         self.advance()
-        return True
 
     def is_waiting(self, packet_id: int) -> bool:
         """Whether an acknowledgement is yet to be sent on this connection, or not at all."""
@@ -173,7 +166,7 @@ class Arrivals:
             statistics.pubrec_sent += 1
             outbox.put(PUBREC_REASON_START if reason_code else PUBREC_START)
             if reason_code >= FIRST_ERROR:
-                self.kept(arrival.packet_id)
+                self.on_release(arrival.packet_id)
                 self.ended()
         outbox.put(packet_id_bytes(arrival.packet_id))
         if reason_code:

@@ -1,0 +1,43 @@
+cimport cython
+
+cdef int PROCESSED
+cdef int ARRIVAL
+cdef int MANUAL
+cdef int DROP_OLDEST
+cdef int DROP_NEWEST
+cdef int WAIT
+
+@cython.final
+cdef class Valve:
+    cdef public object connection
+    cdef public object enter
+    cdef public dict held
+
+@cython.final
+cdef class Inbox:
+    cdef public int acknowledges
+    cdef public object codec
+    cdef public long long dropped
+    cdef public bint ended
+    cdef public object fault
+    cdef public Py_ssize_t limit
+    cdef public int policy
+    cdef public object queue
+    cdef public dict readers
+    cdef public long long received
+    cdef public object tell
+    cdef public Valve valve
+    cdef public object waiters
+    cdef public Py_ssize_t zeros
+
+    cpdef put(self, object message)
+    cpdef bint make_room(self) except -1
+    cpdef wake(self)
+    cpdef object take(self)
+
+@cython.final
+cdef class Reader:
+    cdef public object current
+    cdef public Inbox inbox
+
+    cpdef processed(self)

@@ -1,0 +1,86 @@
+"""A message as a client gets it: an application message, with the value that the subscription's codec makes of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from linnet.errors import LinnetError, ReasonCode
+from linnet.wire.publish import Publish
+
+if TYPE_CHECKING:
+    from linnet.client.codecs import Codec
+    from linnet.core.arrivals import Arrival
+
+T = TypeVar("T")
+
+
+class Message(Publish, Generic[T]):
+    """A message that was received: `topic`, `payload`, `qos`, `retain`, `dup`, `properties`, and `value`.
+
+    Attributes besides those of the packet: `captures`, the parts of the topic that a route's pattern names.
+    """
+
+    __slots__ = ("_value", "arrival", "captures", "codec")
+
+    arrival: Arrival | None  # what is owed for it, with QoS 1 and 2
+    codec: Codec[T]
+    captures: dict[str, Any]
+    _value: T
+
+    @property
+    def value(self) -> T:
+        """What the codec makes of the payload. Raises DecodeError when it cannot."""
+        try:
+            return self._value
+        except AttributeError:
+            self._value = self.codec.decode(self.payload)
+            return self._value
+
+    @property
+    def content_type(self) -> str | None:
+        """What the publisher says that the payload is."""
+        return self.properties.content_type if self.forwarded else None
+
+    @property
+    def response_topic(self) -> str | None:
+        """Where the publisher wants the answer [MQTT-3.3.2-14]."""
+        return self.properties.response_topic if self.forwarded else None
+
+    @property
+    def correlation_data(self) -> bytes | None:
+        """What the publisher knows the answer by."""
+        return self.properties.correlation_data if self.forwarded else None
+
+    def ack(self) -> None:
+        """Acknowledge it: it was processed. For subscriptions with `ack="manual"`; once, and from the client's loop."""
+        self.let_go(0)
+
+    def reject(self, reason_code: int = ReasonCode.IMPLEMENTATION_SPECIFIC_ERROR) -> None:
+        """Say that it was not processed and is not wanted again; before 5.0 that is an acknowledgement like another."""
+        self.let_go(reason_code)
+
+    def let_go(self, reason_code: int) -> None:
+        """Give up what is owed for it."""
+        arrival = self.arrival
+        if arrival is None:
+            if self.qos == 0:
+                return
+            raise LinnetError(f"{self!r} was acknowledged already")
+        self.arrival = None
+        if reason_code:
+            arrival.reject(reason_code)
+        else:
+            arrival.done()
+
+    def copy(self) -> Message[Any]:
+        """The same message for another receiver, with the same acknowledgement."""
+        other: Message[Any] = Message.__new__(Message)
+        for name in PARTS:
+            setattr(other, name, getattr(self, name))
+        return other
+
+
+PARTS = """
+alias arrival body dup expiry forwarded has_properties head head_form identifiers is_plain packet packet_id payload_at
+publisher qos received_at retain tail5 topic_name user_properties
+""".split()
