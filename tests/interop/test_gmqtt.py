@@ -168,7 +168,7 @@ async def test_a_session_goes_on(port: int, version: int, qos: int) -> None:
 
 
 async def test_every_property_of_a_message_comes_through(port: int) -> None:
-    given = {
+    given: dict[str, Any] = {
         "payload_format_id": 1,
         "message_expiry_interval": 1000,
         "content_type": "text/plain",
