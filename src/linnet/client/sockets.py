@@ -22,7 +22,11 @@ Info = tuple[Any, Any, int, str, Any]  # one of what getaddrinfo finds
 async def connected(host: str, port: int) -> socket.socket:
     """A non-blocking socket connected with the first address of the host that answers. Raises OSError if none does."""
     loop = asyncio.get_running_loop()
-    waiting = interleaved(await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+    try:
+        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except UnicodeError as error:
+        raise socket.gaierror(socket.EAI_NONAME, "it is no name that a host could have") from error
+    waiting = interleaved(found)
     attempts: dict[asyncio.Task[None], socket.socket] = {}
     refusals: list[OSError] = []
     try:

@@ -124,6 +124,6 @@ def explained(error: ssl.SSLError) -> str:
         remedy = REMEDIES.get(error.verify_code)
         return f"the server's certificate cannot be trusted: {found}" + (f"; {remedy}" if remedy else "")
     if isinstance(error, ssl.SSLEOFError):
-        return "the server ended the connection during the TLS handshake"
+        return "the server ended the connection during the handshake"
     name = error.reason or ""
     return SYMPTOMS.get(name, f"TLS failed: {name.lower().replace('_', ' ') or error}")
