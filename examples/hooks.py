@@ -8,6 +8,7 @@ import asyncio
 from typing import Any
 
 import linnet
+from linnet import ApplicationMessage, ReasonCode
 from linnet.wire import V5, Connect, Disconnect, Publish, Subscribe, SubscriptionOptions, decode
 
 KNOWN = {"ann": b"apple", "ben": b"banana"}
@@ -16,23 +17,23 @@ KNOWN = {"ann": b"apple", "ben": b"banana"}
 class House(linnet.Hooks):
     """Who may come in, and what may be said here."""
 
-    def admit(self, connect: Connect, peer: linnet.Peer) -> linnet.ReasonCode:
+    def admit(self, connect: Connect, peer: linnet.Peer) -> ReasonCode:
         expected = KNOWN.get(connect.user_name or "")
         if expected is None or connect.password != expected:
-            return linnet.ReasonCode.BAD_USER_NAME_OR_PASSWORD
-        return linnet.ReasonCode.SUCCESS
+            return ReasonCode.BAD_USER_NAME_OR_PASSWORD
+        return ReasonCode.SUCCESS
 
-    async def subscribing(self, session: Any, name: str, options: SubscriptionOptions) -> int | linnet.ReasonCode:
+    async def subscribing(self, session: Any, name: str, options: SubscriptionOptions) -> int | ReasonCode:
         await asyncio.sleep(0)  # a coroutine may ask a database; only this client waits for the answer
         if name.startswith("secrets/"):
-            return linnet.ReasonCode.NOT_AUTHORIZED
+            return ReasonCode.NOT_AUTHORIZED
         return min(options.qos, 1)
 
-    def publishing(self, session: Any, message: linnet.Message) -> linnet.Message | linnet.ReasonCode:
+    def publishing(self, session: Any, message: ApplicationMessage) -> ApplicationMessage | ReasonCode:
         if message.size() > 20:
-            return linnet.ReasonCode.QUOTA_EXCEEDED
+            return ReasonCode.QUOTA_EXCEEDED
         words = session.user_name.encode() + b" says " + message.payload
-        return linnet.Message(message.topic, words, message.qos, message.retain)
+        return ApplicationMessage(message.topic, words, message.qos, message.retain)
 
 
 class Client:
@@ -60,7 +61,7 @@ class Client:
 
 
 def reason(code: int) -> str:
-    return linnet.ReasonCode(code).name.lower().replace("_", " ")
+    return ReasonCode(code).name.lower().replace("_", " ")
 
 
 async def main() -> None:

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 import linnet
-from linnet import Broker, LinnetError, Message, ProtocolError, ReasonCode, Settings, SettingsError
+from linnet import ApplicationMessage as Message
+from linnet import Broker, LinnetError, ProtocolError, ReasonCode, Settings, SettingsError
 from linnet.wire import V3_1_1, V5, Connack, Connect, Disconnect, Properties, Puback, Publish, Will
 from tests.conftest import MakeBroker
 from tests.peer import Peer

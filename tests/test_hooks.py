@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from linnet import Broker, Exchange, Hooks, Message, Peer, ReasonCode, Step
+from linnet import ApplicationMessage as Message
+from linnet import Broker, Exchange, Hooks, Peer, ReasonCode, Step
 from linnet.core.session import Session
 from linnet.wire import (
     V3_1_1,

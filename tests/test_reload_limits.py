@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import linnet
-from linnet import Message
+from linnet import ApplicationMessage as Message
 from linnet.core.pace import Pace
 from linnet.errors import ReasonCode
 from linnet.net.descriptors import RESERVED

@@ -3,13 +3,15 @@
 It builds the parts from the settings, starts them in order and stops them in the reverse order.
 """
 
+from __future__ import annotations
+
 import asyncio
 import logging
 import uuid
 import weakref
 from collections.abc import Sequence
 from dataclasses import fields
-from typing import Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from linnet.core.adopting import adopt
 from linnet.core.broker import BrokerCore
@@ -37,8 +39,11 @@ from linnet.wire.properties import Properties
 from linnet.wire.publish import Message
 from linnet.wire.subscribe import SubscriptionOptions
 
+if TYPE_CHECKING:
+    from linnet.client.client import Client
+
 logger = named("settings")
-RUNNING: "weakref.WeakSet[Broker]" = weakref.WeakSet()
+RUNNING: weakref.WeakSet[Broker] = weakref.WeakSet()
 
 
 class Broker:
@@ -280,16 +285,20 @@ class Live(NamedTuple):
     listeners: list[Listener]
     connections: list[ServerConnection]
     sessions: list[Session]
+    clients: list[Client]
 
 
 def live() -> Live:
-    """Every running broker of this process, and its listeners, connections and sessions, to be looked at."""
+    """Every running broker of this process with its listeners, connections and sessions, and every connected client."""
+    from linnet.client.client import CLIENTS
+
     brokers = list(RUNNING)
     return Live(
         brokers,
         [listener for broker in brokers for listener in broker.listeners],
         [connection for broker in brokers for connection in broker.connections],
         [session for broker in brokers for session in broker.sessions.values()],
+        list(CLIENTS),
     )
 
 

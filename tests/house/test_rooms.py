@@ -31,11 +31,12 @@ MAY_IMPORT = {
     "cluster": SHELL,
     "hooks": SHELL,
     "client": SHELL | {"net"},
+    "sync": SHELL | {"client"},
     "local": SHELL,
     "server": SHELL | {"client", "net", "store", "cluster", "hooks", "local", "reloading"},
 }
-MAY_IMPORT["cli"] = MAY_IMPORT["web"] = MAY_IMPORT["server"] | {"server", "__init__"}
-MAY_IMPORT["__init__"] = MAY_IMPORT["server"] | {"server"}
+MAY_IMPORT["cli"] = MAY_IMPORT["web"] = MAY_IMPORT["server"] | {"server", "sync", "__init__"}
+MAY_IMPORT["__init__"] = MAY_IMPORT["server"] | {"server", "sync"}
 MAY_IMPORT["__main__"] = {"cli"}
 MAY_IMPORT["testing"] = MAY_IMPORT["cli"]
 

@@ -31,7 +31,7 @@ cdef class Inbox:
     cdef public Py_ssize_t zeros
 
     cpdef put(self, object message)
-    cpdef bint make_room(self) except -1
+    cpdef bint make_room(self, str topic) except -1
     cpdef wake(self)
     cpdef object take(self)
 

@@ -99,7 +99,7 @@ class Inbox:
         self.dropped = 0  # messages of QoS 0 that found no room
         self.ended = False
         self.fault: Exception | None = None  # why it ended, if not because the program wanted it
-        self.tell: Callable[[int], None] | None = None  # is told of each message that is dropped
+        self.tell: Callable[[str], None] | None = None  # is told the topic of each message that is dropped
 
     def __repr__(self) -> str:
         state = ", ended" if self.ended else ""
@@ -110,7 +110,7 @@ class Inbox:
         message.codec = self.codec
         self.received += 1
         if message.arrival is None:
-            if len(self.queue) >= self.limit and not self.make_room():
+            if len(self.queue) >= self.limit and not self.make_room(message.topic):
                 return
             self.zeros += 1
         elif self.acknowledges != ARRIVAL or len(self.queue) >= self.limit:
@@ -121,22 +121,26 @@ class Inbox:
         if self.waiters:
             self.wake()
 
-    def make_room(self) -> bool:
+    def make_room(self, topic: str) -> bool:
         """The inbox is full: whether a message of QoS 0 may be put in all the same."""
         if self.policy == WAIT:
             self.valve.hold(self)
             return True
         self.dropped += 1
-        if self.tell is not None:
-            self.tell(1)
-        if self.policy == DROP_NEWEST or self.zeros == 0:
-            return False
-        for index, message in enumerate(self.queue):
-            if message.qos == 0:
-                del self.queue[index]
-                self.zeros -= 1
-                return True
+        if self.policy == DROP_OLDEST and self.zeros:
+            for index, message in enumerate(self.queue):
+                if message.qos == 0:
+                    del self.queue[index]
+                    self.zeros -= 1
+                    self.tell_of(message.topic)
+                    return True
+        self.tell_of(topic)
         return False
+
+    def tell_of(self, topic: str) -> None:
+        """A message was dropped."""
+        if self.tell is not None:
+            self.tell(topic)
 
     def wake(self) -> None:
         """Tell one of those who wait that there is something."""

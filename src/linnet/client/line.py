@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from linnet.client.publishing import Publisher
 from linnet.client.store import StoreError
@@ -19,10 +19,14 @@ from linnet.core.outbox import Outbox
 from linnet.core.statistics import Statistics
 from linnet.errors import ProtocolError, ReasonCode
 
+if TYPE_CHECKING:
+    from linnet.client.handshake import Handshake
+
 logger = logging.getLogger("linnet.client")
 
 UNLIMITED = 1 << 60
 STORE_PAUSE = 1.0  # seconds until a store that could not be written is tried again
+MOST_WRITES = 100  # of a program that never waits, before the rest of it has a turn
 LINGER = 1.0  # seconds that the server has to take our last words
 
 
@@ -30,8 +34,10 @@ class Line:
     """One connection of a client, and the turns of its loop."""
 
     __slots__ = (
+        "answered",
         "connection",
         "deadlines",
+        "handshake",
         "has_ended",
         "is_blocked",
         "is_closing",
@@ -46,11 +52,14 @@ class Line:
         "timer",
         "transport",
         "window",
+        "writes",
     )
 
-    def __init__(self, publisher: Publisher) -> None:
+    def __init__(self, publisher: Publisher, handshake: Handshake) -> None:
         self.loop = asyncio.get_running_loop()
         self.publisher = publisher
+        self.handshake = handshake
+        self.answered: asyncio.Future[Exception | None] = self.loop.create_future()  # what became of CONNECT
         self.marked: list[Outbox] = []
         self.outbox = Outbox(self.marked, UNLIMITED, self, UNLIMITED, Statistics())
         self.deadlines = Deadlines()
@@ -65,10 +74,16 @@ class Line:
         self.timer: asyncio.TimerHandle | None = None
         self.task: asyncio.Task[None] | None = None  # asks the program for a step of authentication
         self.lost: asyncio.Future[None] = self.loop.create_future()  # done when it is over
+        self.writes = 0  # since the last rest
         self.window = 0  # of the sender, while nothing blocks it
 
     def __repr__(self) -> str:
         return f"<Line of {self.connection!r}>"
+
+    def answer(self, fault: Exception | None) -> None:
+        """Say what became of CONNECT: None if it was accepted."""
+        if not self.answered.done():
+            self.answered.set_result(fault)
 
     def begin(self) -> float:
         """Enter the connection: the time of this turn, in seconds of the loop's clock."""
@@ -105,6 +120,14 @@ class Line:
             self.transport.write(outbox.take())
         if publisher.unwritten:
             publisher.written()
+
+    def rests(self) -> bool:
+        """Whether so much was written in this turn that others should have theirs."""
+        self.writes += 1
+        if self.writes < MOST_WRITES:
+            return False
+        self.writes = 0
+        return True
 
     def write(self) -> None:
         """The outbox asks to be written; it is, at the end of the turn."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
 from random import random
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, TypedDict
 
-from linnet.client.address import Address
+from linnet.client.address import PORTS, Address, parse_addresses
 from linnet.client.store import ClientStore
 from linnet.wire.connect import Will
 from linnet.wire.properties import Properties
@@ -16,11 +16,41 @@ from linnet.wire.version import Version
 
 FOR_EVER = 0xFFFFFFFF  # seconds, as a session expiry interval
 RESUMING = 300  # seconds that the server keeps the session of a client that lost its connection
+RETURNING = 7 * 24 * 3600  # seconds that it does so for one that has a store, and comes back when it is started again
 
 Secret = str | bytes | None
 Password = Secret | Callable[[], Secret | Awaitable[Secret]]
+Dial = Callable[[Callable[[], Any]], Awaitable[Any]]
 WhenFull = Literal["wait", "raise", "drop_oldest"]
 QoS0 = Literal["keep", "drop", "raise"]
+
+# Between what a number may be
+BOUNDS = {
+    "keep_alive": (0, 65535),
+    "session_expiry": (0, FOR_EVER),
+    "receive_maximum": (1, 65535),
+    "maximum_packet_size": (64, 268435460),
+    "topic_alias_maximum": (0, 65535),
+    "max_inflight": (1, 65535),
+    "connect_timeout": (0.001, 1e6),
+    "ping_timeout": (0.001, 1e6),
+    "close_timeout": (0, 1e6),
+}
+
+
+class Authenticator(Protocol):
+    """One side of an exchange of AUTH packets [MQTT-4.12], such as SCRAM."""
+
+    method: str
+
+    def start(self) -> bytes | None:
+        """Begin an exchange, at each connection and each re-authentication: the data of its first packet."""
+
+    def step(self, data: bytes) -> bytes | Awaitable[bytes | None] | None:
+        """The server's step; ours, now or later."""
+
+    def finish(self, data: bytes) -> None:
+        """The server is satisfied; raise if we are not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +87,36 @@ class Offline:
     resend_qos2: bool = False  # send a message of QoS 2 again whose fate is unknown since the session was lost
 
 
+class ClientOptions(TypedDict, total=False):
+    """What a client may be told besides an address."""
+
+    host: str  # instead of an URL
+    port: int
+    client_id: str  # "": the server chooses one
+    user_name: str | None
+    password: Password  # or a function that returns one, or a coroutine function; it is asked for each connection
+    tls: ssl.SSLContext | bool | None  # for mqtts and wss; None: the authorities that this machine trusts
+    proxy: str | None  # socks5://, socks4:// or http:// URL, or "env"
+    dial: Dial | None  # any other way to open a connection
+    will: Will | None
+    keep_alive: int  # seconds, 0 = none
+    session_expiry: int | None  # seconds; None: the session outlives a lost connection, not the client
+    clean_start: bool  # begin with an empty session
+    version: Version | None  # None: 5.0, and 3.1.1 where the server knows no other
+    receive_maximum: int  # messages of QoS 1 and 2 that wait to be processed
+    maximum_packet_size: int  # bytes that we take
+    topic_alias_maximum: int  # topics that the server may abbreviate
+    max_inflight: int  # messages of QoS 1 and 2 on their way, at most
+    connect_timeout: float  # seconds
+    ping_timeout: float  # seconds that the server has to answer a PINGREQ
+    close_timeout: float  # seconds that what was handed over has to be acknowledged when the client is closed
+    reconnect: Reconnect | None  # None: a lost connection is an error
+    offline: Offline
+    store: ClientStore
+    authenticator: Authenticator | None
+    properties: Properties  # more that CONNECT shall say
+
+
 @dataclass(slots=True)
 class Options:
     """All that one client was told."""
@@ -67,7 +127,7 @@ class Options:
     password: Password = None
     tls: ssl.SSLContext | bool | None = None
     proxy: str | None = None
-    dial: Callable[[Callable[[], Any]], Awaitable[Any]] | None = None
+    dial: Dial | None = None
     will: Will | None = None
     keep_alive: int = 60  # seconds, 0 = none
     session_expiry: int | None = None  # seconds; None: the session outlives a lost connection, not the client
@@ -83,9 +143,40 @@ class Options:
     reconnect: Reconnect | None = Reconnect()
     offline: Offline = Offline()
     store: ClientStore = field(default_factory=ClientStore)
-    authenticator: Any = None
+    authenticator: Authenticator | None = None
     properties: Properties = field(default_factory=Properties)  # more that CONNECT shall say
 
-    def expiry(self) -> int:
-        """The Session Expiry Interval that the server is asked for, in seconds."""
-        return RESUMING if self.session_expiry is None else self.session_expiry
+    def __post_init__(self) -> None:
+        for name, (least, most) in BOUNDS.items():
+            value = getattr(self, name)
+            if value is not None and not least <= value <= most:
+                raise ValueError(f"{name} is {least} to {most}, not {value!r}")
+
+    @classmethod
+    def made(cls, url: str | Sequence[str], said: ClientOptions) -> Options:
+        """What an address and options by name mean. Raises AddressError, TypeError, ValueError."""
+        given: dict[str, Any] = dict(said)
+        host, port = given.pop("host", None), given.pop("port", None)
+        addresses = parse_addresses(url)
+        if host is not None or port is not None:
+            scheme: Any = "mqtts" if given.get("tls") else "mqtt"
+            addresses = [Address(scheme, host or "localhost", PORTS[scheme] if port is None else port)]
+        elif given.get("tls"):
+            addresses = [secured(address) for address in addresses]
+        return cls(addresses, **given)
+
+    def expiry(self, is_lasting: bool) -> int:
+        """The Session Expiry Interval to ask for, in seconds; `is_lasting`: what is in flight outlives the program."""
+        if self.session_expiry is not None:
+            return self.session_expiry
+        return RETURNING if is_lasting else RESUMING
+
+
+def secured(address: Address) -> Address:
+    """The same place by TLS, for a TLS context was given."""
+    if address.scheme == "mqtt":
+        port = PORTS["mqtts"] if address.port == PORTS["mqtt"] else address.port
+        return replace(address, scheme="mqtts", port=port)
+    if address.scheme == "ws":
+        return replace(address, scheme="wss", port=PORTS["wss"] if address.port == PORTS["ws"] else address.port)
+    return address

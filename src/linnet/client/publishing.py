@@ -12,14 +12,14 @@ from collections import deque
 from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any
 
-from linnet.client.errors import Kept, NotDelivered, PublishRejected, QueueFull
+from linnet.client.errors import Closed, Kept, NotDelivered, PublishRejected, QueueFull
 from linnet.client.options import Offline
 from linnet.client.store import ClientStore, Saved
 from linnet.core.backlog import Backlog
 from linnet.core.sender import PUBACK, PUBCOMP, PUBREC, Delivery, Sender, SenderObserver, new_delivery
 from linnet.core.server_limits import ServerLimits
 from linnet.core.topics import TopicRules
-from linnet.errors import LinnetError, NotSupported, ReasonCode
+from linnet.errors import NotSupported, ReasonCode
 from linnet.wire.publish import Message
 
 if TYPE_CHECKING:
@@ -102,6 +102,7 @@ class Publisher(SenderObserver):
     __slots__ = (
         "drop",
         "fault",
+        "idle",
         "last_key",
         "limits",
         "line",
@@ -126,6 +127,7 @@ class Publisher(SenderObserver):
         self.names: dict[str, bytes] = {}  # topics that were found to be right
         self.unwritten: list[Publication] = []  # on their way, but not written to the connection yet
         self.never_left: list[Publication] = []  # the same, of a connection that is gone
+        self.idle: list[asyncio.Future[None]] = []  # whoever waits until nothing is on its way, or can be
         self.room: deque[asyncio.Future[None]] = deque()  # whoever waits to hand something over
         self.fault: Exception | None = None  # why nothing is taken any more
 
@@ -229,6 +231,22 @@ class Publisher(SenderObserver):
                     self.tell_room()
                 raise
 
+    async def drain(self, seconds: float) -> None:
+        """Wait until nothing is on its way any more, or nothing can be, but not longer than this."""
+        if self.is_idle or self.line is None:
+            return
+        waiter = asyncio.get_running_loop().create_future()
+        self.idle.append(waiter)
+        await asyncio.wait([waiter], timeout=seconds)
+
+    def tell_idle(self) -> None:
+        """Tell those who wait for it if nothing is on its way any more."""
+        if self.line is None or self.is_idle:
+            for waiter in self.idle:
+                if not waiter.done():
+                    waiter.set_result(None)
+            self.idle.clear()
+
     def tell_room(self) -> None:
         """There may be room for one more."""
         while self.room:
@@ -266,6 +284,8 @@ class Publisher(SenderObserver):
                 if publication.key:
                     self.store.forget(publication.key)
                 publication.finish(ACKNOWLEDGED, None)
+        if self.idle:
+            self.tell_idle()
 
     def launched(self, delivery: Delivery) -> None:
         """The sender has put it into the outbox."""
@@ -287,6 +307,8 @@ class Publisher(SenderObserver):
         publication = delivery.origin
         publication.reason_code = reason_code
         self.store.forget(publication.key)
+        if self.idle:
+            self.tell_idle()
         if reason_code < FIRST_ERROR:
             publication.finish(ACKNOWLEDGED, None)
             return
@@ -330,6 +352,7 @@ class Publisher(SenderObserver):
     def detached(self) -> None:
         """The connection is gone. What was not written has never left."""
         self.line = self.limits = None
+        self.tell_idle()
         unwritten = self.unwritten
         self.unwritten = []
         self.never_left.extend(one for one in unwritten if one.message.qos)
@@ -384,7 +407,7 @@ class Publisher(SenderObserver):
 
     def close(self, why: str, is_kept: bool) -> None:
         """Nothing is taken any more, and nothing goes out. What a store keeps goes out at the next start."""
-        self.fault = LinnetError(why)
+        self.fault = Closed(why)
         origins = [delivery.origin for delivery in self.sender.in_flight.values()]
         origins += [delivery.origin for delivery in self.sender.waiting or ()]
         for publication in dict.fromkeys((*origins, *self.unwritten, *self.never_left)):

@@ -74,7 +74,7 @@ class Arrivals:
         "begin",
         "given_up",
         "has_properties",
-                "maximum",
+        "maximum",
         "on_release",
         "on_room",
         "outbox",

@@ -18,6 +18,7 @@ cdef class ClientConnection(Connection):
     cdef public double keep_alive
     cdef public object kind
     cdef public double last_sent
+    cdef public object later
     cdef public object limits
     cdef public object owner
     cdef public double ping_timeout

@@ -6,6 +6,7 @@ Handing over never waits and never calls the program: whoever wants the message 
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -28,6 +29,7 @@ from linnet.wire.publish import read_into
 from linnet.wire.subscribe import Suback, Unsuback
 
 PUBREL = 6
+MOST_REQUESTS = 1000  # SUBSCRIBEs and UNSUBSCRIBEs that are sent without an answer
 PINGREQ = b"\xc0\x00"
 QUIET = 0.75  # of the keep-alive, after which a PINGREQ goes out: the server must hear us within all of it
 
@@ -66,6 +68,7 @@ class ClientConnection(Connection):
         "keep_alive",
         "kind",
         "last_sent",
+        "later",
         "limits",
         "owner",
         "ping_timeout",
@@ -99,6 +102,7 @@ class ClientConnection(Connection):
         self.aliases: IncomingAliases | None = None
         self.limits = ServerLimits(self.version)
         self.requests: dict[int, Callable[[Any, float], None]] = {}  # SUBSCRIBEs and UNSUBSCRIBEs without an answer
+        self.later: deque[tuple[Any, Callable[[Any, float], None]]] = deque()  # those that are yet to be sent
         self.goodbye: Disconnect | None = None  # what the server said when it left
         self.reason_string = ""  # of the acknowledgement that is being taken
         self.keep_alive = 0.0  # seconds, 0 = none
@@ -119,7 +123,13 @@ class ClientConnection(Connection):
         self.outbox.put(self.connect.encode(self.version))
 
     def attach(
-        self, sender: Sender, receiver: Receiver, arrivals: Arrivals, enter: Callable[[], float], window: int, now: float
+        self,
+        sender: Sender,
+        receiver: Receiver,
+        arrivals: Arrivals,
+        enter: Callable[[], float],
+        window: int,
+        now: float,
     ) -> None:
         """The session goes on here: what was in flight goes out again, and then what waited."""
         self.sender = sender
@@ -272,6 +282,9 @@ class ClientConnection(Connection):
 
     def ask(self, packet: Any, then: Callable[[Any, float], None]) -> None:
         """Send a SUBSCRIBE or UNSUBSCRIBE, and have its answer given to `then`; NotSupported if it is too large."""
+        if len(self.requests) >= MOST_REQUESTS:
+            self.later.append((packet, then))
+            return
         packet_id = 65535
         while packet_id in self.requests or packet_id in self.sender.in_flight:
             packet_id -= 1
@@ -290,6 +303,14 @@ class ClientConnection(Connection):
                 ReasonCode.PROTOCOL_ERROR, f"an answer to {packet.packet_id}, which asked nothing", "MQTT-3.8.4-2"
             )
         then(packet, now)
+        if self.later:
+            self.ask(*self.later.popleft())
+
+    def leave(self, reason_code: int, properties: Properties, now: float) -> None:
+        """Say DISCONNECT, and close [MQTT-3.14.4-1, MQTT-3.14.4-2]."""
+        if self.is_open:
+            self.put_fitting(Disconnect(reason_code, properties), Disconnect(reason_code))
+        self.finish("closed by the program", now)
 
     def ping(self, now: float) -> None:
         """Ask the server whether it is there."""
@@ -328,4 +349,5 @@ class ClientConnection(Connection):
             self.sender.detach()
             self.arrivals.detach()
         self.requests = {}
+        self.later.clear()
         self.owner.ended(self, was_open, now)

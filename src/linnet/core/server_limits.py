@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from linnet.core.topics import Filter
 from linnet.errors import NotSupported, ReasonCode
 from linnet.wire.connect import Connack
-from linnet.wire.properties import Properties
 from linnet.wire.publish import Message
 from linnet.wire.subscribe import SubscriptionOptions
 from linnet.wire.version import V5, Version
@@ -89,5 +88,3 @@ class ServerLimits:
         if len(encoded) > self.maximum_packet_size:
             detail = f"a packet of {len(encoded)} bytes, and the server takes {self.maximum_packet_size} at most"
             raise NotSupported(ReasonCode.PACKET_TOO_LARGE, detail, "MQTT-3.2.2-15")
-
-

@@ -1,0 +1,359 @@
+"""The client: what a program uses to publish and to subscribe.
+
+async with linnet.Client("mqtt://user@host/") as client:
+    async with client.subscribe("home/+/temp", qos=1) as readings:
+        await client.publish("home/kitchen/temp", 21.5, codec=linnet.JSON)
+        async for message in readings:
+            print(message.topic, message.value)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
+from types import TracebackType
+from typing import Any, Literal, Self, TypedDict, TypeVar, Unpack, overload
+
+from linnet.client.codecs import RAW, Codec, resolve_codec
+from linnet.client.errors import Closed
+from linnet.client.events import Dropped, E, Events
+from linnet.client.handling import OnError, Worker
+from linnet.client.inbox import ACKNOWLEDGEMENTS, POLICIES, Inbox
+from linnet.client.keeping import CONNECTED, Keeper
+from linnet.client.message import Message
+from linnet.client.options import ClientOptions, Options
+from linnet.client.publishing import Publication
+from linnet.client.requests import Requests
+from linnet.client.routes import Route
+from linnet.client.subscription import Subscription
+from linnet.core.server_limits import ServerLimits
+from linnet.core.statistics import Statistics
+from linnet.errors import LinnetError, ReasonCode
+from linnet.wire.properties import Properties
+from linnet.wire.publish import Message as ApplicationMessage
+from linnet.wire.subscribe import SubscriptionOptions
+
+T = TypeVar("T")
+H = TypeVar("H", bound=Callable[..., object])
+Acknowledge = Literal["processed", "arrival", "manual"]
+WhenFull = Literal["drop_oldest", "drop_newest", "wait"]
+
+CLIENTS: weakref.WeakSet[Client] = weakref.WeakSet()
+
+
+class PublishOptions(TypedDict, total=False):
+    """How to publish, and what a message may say besides its payload."""
+
+    qos: int
+    retain: bool
+    codec: Any  # what makes a payload of the value; a Codec or a type
+    expiry: int | None  # seconds that the message is worth something, counted from now
+    content_type: str | None
+    response_topic: str | None
+    correlation_data: bytes | None
+    user_properties: Sequence[tuple[str, str]]
+    properties: Properties | None  # instead of the four above, or with them
+
+
+class SubscribeOptions(TypedDict, total=False):
+    """How to subscribe."""
+
+    qos: int
+    no_local: bool  # not what this client publishes itself
+    retain_as_published: bool
+    retain_handling: int  # 0: retained messages at each subscribing, 1: only at the first, 2: never
+    ack: Acknowledge
+    limit: int  # messages that wait, above which one of QoS 0 finds no room
+    when_full: WhenFull  # what is done with it then
+    keep: bool  # stay subscribed when the scope is left: for a session that outlives the program
+
+
+class Client:
+    """An MQTT client. It keeps connected, and what was handed over to it is not lost while it lives.
+
+    `url` is one address or several, which are tried in turn; what else it is told has names: see `ClientOptions`.
+    Raises AddressError, TypeError for an option that there is not.
+    """
+
+    described = ("state", "statistics")
+
+    def __init__(self, url: str | Sequence[str] = "mqtt://localhost", **options: Unpack[ClientOptions]) -> None:
+        self.options = Options.made(url, options)
+        self.events = Events()
+        self.keeper = Keeper(self.options, self.events)
+        self.publisher = self.keeper.publisher
+        self.registry = self.keeper.registry
+        self.requests_open = Requests(self)
+        self.workers: list[Worker] = []
+        self.loop: asyncio.AbstractEventLoop | None = None
+
+    def __repr__(self) -> str:
+        where = str(self.keeper.address or ", ".join(map(str, self.options.addresses)))
+        return f"<Client {self.client_id!r} at {where}, {self.state}>"
+
+    # -- coming and going
+
+    async def connect(self) -> Self:
+        """Connect; from here on the client keeps connected. Raises ConnectFailed, ConnectRejected, StoreError."""
+        self.loop = asyncio.get_running_loop()
+        await self.keeper.start()
+        CLIENTS.add(self)
+        try:
+            for worker in self.workers:
+                await worker.start()
+        except BaseException:
+            await self.disconnect()
+            raise
+        return self
+
+    async def disconnect(self, reason_code: int = ReasonCode.SUCCESS) -> None:
+        """Say goodbye. What was handed over has `close_timeout` to be acknowledged; no message is taken any more."""
+        CLIENTS.discard(self)
+        for worker in self.workers:
+            await worker.stop()
+        self.requests_open.close()
+        await self.keeper.stop(reason_code, "the client was closed")
+
+    async def __aenter__(self) -> Self:
+        return await self.connect()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.disconnect()
+        ended = self.keeper.fault
+        if fault is None and ended is not None and not isinstance(ended, Closed):
+            raise ended
+
+    # -- publishing
+
+    async def publish(self, topic: str, payload: Any = b"", **options: Unpack[PublishOptions]) -> ReasonCode:
+        """Publish, and return when the server has acknowledged it (QoS 0: when it was written); its reason code.
+
+        However many connections that takes. Raises PublishRejected when the server refuses the message, NotDelivered
+        when it will not go out any more, NotSupported when the server has said that it does not take such messages,
+        QueueFull. Whoever cancels it withdraws a message that was not written yet.
+        """
+        message = self.message(topic, payload, **options)
+        publisher = self.publisher
+        if publisher.sender.waiting is not None:
+            await publisher.wait_for_room(message)
+        publication = self.hand_over(message)
+        line = publisher.line
+        if message.qos == 0 and line is not None:
+            line.flush()
+            if line.rests():
+                await asyncio.sleep(0)  # let the others have their turn
+        try:
+            return await publication
+        except asyncio.CancelledError:
+            publication.cancel()
+            raise
+
+    def send(self, topic: str, payload: Any = b"", **options: Unpack[PublishOptions]) -> Publication:
+        """Hand a message over without waiting. What is returned tells what becomes of it, and can be awaited.
+
+        Raises what `publish` raises before anything is sent; QueueFull where that would wait.
+        """
+        return self.hand_over(self.message(topic, payload, **options))
+
+    def hand_over(self, message: ApplicationMessage) -> Publication:
+        """Give a message to the publisher."""
+        line = self.publisher.line
+        if line is not None:
+            return self.publisher.send(message, line.begin())
+        if self.loop is None:
+            raise LinnetError("the client was not started: connect first")
+        return self.publisher.send(message, self.loop.time())
+
+    def message(
+        self,
+        topic: str,
+        payload: Any = b"",
+        qos: int = 0,
+        retain: bool = False,
+        codec: Any = None,
+        expiry: int | None = None,
+        content_type: str | None = None,
+        response_topic: str | None = None,
+        correlation_data: bytes | None = None,
+        user_properties: Sequence[tuple[str, str]] = (),
+        properties: Properties | None = None,
+    ) -> ApplicationMessage:
+        """What is published. Raises EncodeError, and ProtocolError for what is no topic name."""
+        if type(payload) is not bytes:
+            payload = (RAW if codec is None else resolve_codec(codec)).encode(payload)
+        elif codec is not None:
+            payload = resolve_codec(codec).encode(payload)
+        name = self.publisher.name(topic)
+        said = properties
+        is_told = expiry is not None or content_type or response_topic or correlation_data or user_properties
+        if is_told or codec is not None:
+            chosen = resolve_codec(codec)
+            said = properties_of(properties, chosen.content_type, chosen.payload_format)
+            said.content_type = content_type or said.content_type
+            said.response_topic = response_topic or said.response_topic
+            said.correlation_data = correlation_data or said.correlation_data
+            said.user_properties = [*said.user_properties, *user_properties]
+            said.message_expiry_interval = expiry if expiry is not None else said.message_expiry_interval
+        return ApplicationMessage(name, payload, qos, retain, said)
+
+    # -- subscribing
+
+    @overload
+    def subscribe(self, *filters: str, codec: Codec[T], **options: Unpack[SubscribeOptions]) -> Subscription[T]: ...
+
+    @overload
+    def subscribe(self, *filters: str, codec: type[T], **options: Unpack[SubscribeOptions]) -> Subscription[T]: ...
+
+    @overload
+    def subscribe(
+        self, *filters: str, codec: None = None, **options: Unpack[SubscribeOptions]
+    ) -> Subscription[bytes]: ...
+
+    def subscribe(self, *filters: str, codec: Any = None, **options: Unpack[SubscribeOptions]) -> Subscription[Any]:
+        """A subscription to one or several topic filters, to be entered; see `Subscription`.
+
+        `codec`, a Codec or a type, makes the `value` of a message. Raises ProtocolError for what is no topic filter.
+        """
+        chosen = SubscriptionOptions(
+            options.get("qos", 0),
+            options.get("no_local", False),
+            options.get("retain_as_published", False),
+            options.get("retain_handling", 0),
+        )
+        unknown = options.keys() - SubscribeOptions.__annotations__.keys()
+        if unknown:
+            raise TypeError(f"subscribe() has no option {', '.join(sorted(unknown))}")
+        inbox = Inbox(
+            resolve_codec(codec),
+            ACKNOWLEDGEMENTS[options.get("ack", "processed")],
+            options.get("limit", 1000),
+            POLICIES[options.get("when_full", "drop_oldest")],
+            self.keeper.valve,
+        )
+        subscription: Subscription[Any] = Subscription(
+            self.registry, filters, chosen, inbox, options.get("keep", False)
+        )
+        inbox.tell = lambda topic: self.events.tell(Dropped(topic, "its subscription's inbox was full"))
+        return subscription
+
+    def route(
+        self,
+        pattern: str,
+        *,
+        codec: Any = None,
+        concurrency: int = 1,
+        on_error: OnError = "hold",
+        **options: Unpack[SubscribeOptions],
+    ) -> Callable[[H], H]:
+        """Have a function called with the messages of a pattern, as long as the client is connected; see `Route`.
+
+        For use before `connect`. `concurrency` is how many calls there may be at once.
+        """
+
+        def register(handler: H) -> H:
+            route = Route(pattern, handler, codec)
+            subscription = self.subscribe(route.pattern.filter, codec=route.codec, **options)
+            self.workers.append(Worker(route, subscription, concurrency, on_error, self.keeper.fail))
+            return handler
+
+        if self.loop is not None:
+            raise LinnetError("routes are made before the client is connected")
+        return register
+
+    # -- asking and answering
+
+    async def request(
+        self, topic: str, payload: Any = b"", *, timeout: float | None = 10.0, **options: Unpack[PublishOptions]
+    ) -> Message[bytes]:
+        """Publish a question, and return the first answer. Raises RequestTimeout, and what `publish` raises."""
+        options.setdefault("qos", 1)
+
+        async def send(response_topic: str, mark: bytes) -> None:
+            asked = options | {"response_topic": response_topic, "correlation_data": mark}
+            await self.publish(topic, payload, **asked)
+
+        return await self.requests_open.ask(send, timeout)
+
+    def requests(
+        self,
+        topic: str,
+        payload: Any = b"",
+        *,
+        answers: Any = None,
+        limit: int = 1000,
+        **options: Unpack[PublishOptions],
+    ) -> AbstractAsyncContextManager[Subscription[Any]]:
+        """Publish a question to many, and have all answers as they come: a context, and a stream of messages.
+
+        `answers` is the codec of the answers.
+        """
+        options.setdefault("qos", 1)
+
+        async def send(response_topic: str, mark: bytes) -> None:
+            asked = options | {"response_topic": response_topic, "correlation_data": mark}
+            await self.publish(topic, payload, **asked)
+
+        return self.requests_open.many(send, answers, limit)
+
+    async def reply(self, message: Message[Any], payload: Any = b"", **options: Unpack[PublishOptions]) -> ReasonCode:
+        """Answer a message. Raises LinnetError when it is no question, and what `publish` raises."""
+        if message.response_topic is None:
+            raise LinnetError(f"{message!r} has no response topic")
+        options.setdefault("qos", message.qos)
+        options["correlation_data"] = message.correlation_data
+        return await self.publish(message.response_topic, payload, **options)
+
+    async def reauthenticate(self) -> None:
+        """Authenticate again, by the authenticator that connected us [MQTT-4.12.1-1]. Raises ConnectionLost."""
+        await self.keeper.reauthenticate()
+
+    def on(self, kind: type[E]) -> Callable[[Callable[[E], object]], Callable[[E], object]]:
+        """Have a function or coroutine function called with each event of a kind."""
+
+        def register(listener: Callable[[E], object]) -> Callable[[E], object]:
+            self.events.add(kind, listener)
+            return listener
+
+        return register
+
+    # -- looking at it
+
+    @property
+    def client_id(self) -> str:
+        """The client identifier; the server's choice where we had none."""
+        return self.keeper.client_id
+
+    @property
+    def state(self) -> str:
+        """One of "new", "connecting", "connected", "waiting" (for the next try to connect) or "closed"."""
+        return self.keeper.state
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether there is a connection at this moment."""
+        return self.keeper.state == CONNECTED
+
+    @property
+    def limits(self) -> ServerLimits:
+        """What the server takes, as it said when we connected last."""
+        return self.keeper.limits
+
+    @property
+    def statistics(self) -> Statistics:
+        """What all connections of this client have counted."""
+        return self.keeper.statistics
+
+
+def properties_of(properties: Properties | None, content_type: str | None, payload_format: int | None) -> Properties:
+    """A copy that may be written to, with what the codec says of itself where nothing else was said."""
+    said = replace(properties) if properties is not None else Properties()
+    if said.content_type is None:
+        said.content_type = content_type
+    if said.payload_format_indicator is None:
+        said.payload_format_indicator = payload_format
+    return said

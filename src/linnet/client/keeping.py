@@ -1,0 +1,337 @@
+"""Keeping connected: open a connection, wait until it is over, and open another.
+
+What outlives a connection is known here: the session with its messages in flight, the subscriptions, the client
+identifier. Each new connection is told of them in the order in which a server has to hear it: CONNECT, the
+subscriptions that it has lost, what was in flight, what waited.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from linnet.client.address import Address
+from linnet.client.dialling import ConnectFailed
+from linnet.client.errors import Closed, ConnectionLost, ConnectRejected
+from linnet.client.events import Connected, Disconnected, Dropped, Events, SessionLost
+from linnet.client.handshake import Handshake
+from linnet.client.inbox import Valve
+from linnet.client.line import Line
+from linnet.client.options import Options
+from linnet.client.places import Places
+from linnet.client.publishing import Publication, Publisher
+from linnet.client.store import ClientStore
+from linnet.client.subscriptions import Registry
+from linnet.core.arrivals import Arrivals
+from linnet.core.client_connection import ClientConnection, ClientOwner
+from linnet.core.receiver import Receiver
+from linnet.core.server_limits import ServerLimits
+from linnet.core.statistics import Statistics
+from linnet.errors import LinnetError, ProtocolError, ReasonCode
+from linnet.wire.connect import Connack
+from linnet.wire.control import Auth
+from linnet.wire.properties import Properties
+
+# What a client is doing
+NEW = "new"
+CONNECTING = "connecting"
+CONNECTED = "connected"
+WAITING = "waiting"  # for its next try
+CLOSED = "closed"
+
+# After these a client that comes back would only be told the same, or would fight with another of its name
+FINAL = {
+    ReasonCode.MALFORMED_PACKET,
+    ReasonCode.PROTOCOL_ERROR,
+    ReasonCode.UNSUPPORTED_PROTOCOL_VERSION,
+    ReasonCode.CLIENT_IDENTIFIER_NOT_VALID,
+    ReasonCode.BAD_USER_NAME_OR_PASSWORD,
+    ReasonCode.NOT_AUTHORIZED,
+    ReasonCode.BANNED,
+    ReasonCode.BAD_AUTHENTICATION_METHOD,
+    ReasonCode.SESSION_TAKEN_OVER,
+    ReasonCode.TOPIC_NAME_INVALID,
+    ReasonCode.PACKET_TOO_LARGE,
+    ReasonCode.RETAIN_NOT_SUPPORTED,
+    ReasonCode.QOS_NOT_SUPPORTED,
+}
+PASSWORD_FAULTS = {ReasonCode.BAD_USER_NAME_OR_PASSWORD, ReasonCode.NOT_AUTHORIZED}  # a fresh one may do better
+MOVES = {ReasonCode.USE_ANOTHER_SERVER, ReasonCode.SERVER_MOVED}
+
+
+class Keeper(ClientOwner):
+    """A client's session, and its connection while there is one."""
+
+    def __init__(self, options: Options, events: Events) -> None:
+        self.options = options
+        self.events = events
+        self.places = Places(options.addresses, events)
+        self.client_id = options.client_id
+        self.valve = Valve()
+        self.registry = Registry(self.valve)
+        self.publisher = Publisher(
+            options.offline, options.store, lambda one, why: events.tell(Dropped(one.message.topic, why))
+        )
+        self.receiver = Receiver(options.receive_maximum)
+        self.arrivals = Arrivals(options.receive_maximum)
+        self.arrivals.on_release = options.store.release_incoming
+        self.state = NEW
+        self.line: Line | None = None
+        self.connack: Connack | None = None  # of the last connection
+        self.limits = ServerLimits()  # of the last server
+        self.address: Address | None = None  # where it is
+        self.has_session = False  # whether a server may have one of ours
+        self.past = Statistics()  # of the connections before this one
+        self.connects = 0
+        self.task: asyncio.Task[None] | None = None
+        self.ready: asyncio.Future[None] | None = None  # done with the first connection
+        self.fault: Exception | None = None  # why there is none any more, and none will be
+        self.restored: list[Publication] = []  # what an earlier program had not done with
+        self.reauthenticated: asyncio.Future[None] | None = None
+
+    def __repr__(self) -> str:
+        return f"<Keeper of {self.client_id!r}, {self.state}>"
+
+    @property
+    def statistics(self) -> Statistics:
+        """What all connections have counted, the one that is open included."""
+        total = Statistics()
+        total.client_id = self.client_id
+        total.add(self.past)
+        if self.line is not None:
+            total.add(self.line.connection.statistics)
+        return total
+
+    @property
+    def is_lasting(self) -> bool:
+        """Whether what is not done with outlives the program."""
+        return type(self.options.store) is not ClientStore
+
+    async def start(self) -> None:
+        """Open the store and the first connection. Raises ConnectFailed, ConnectRejected, StoreError."""
+        if self.state != NEW:
+            raise LinnetError(f"this client is {self.state}: make a new one")
+        self.state = CONNECTING
+        loop = asyncio.get_running_loop()
+        saved = self.options.store.open(loop.time())
+        self.client_id = self.options.client_id or saved.client_id
+        if saved.client_id == self.client_id:
+            self.has_session = saved.has_session
+            for packet_id in saved.unreleased:
+                self.receiver.keep(packet_id)
+        self.restored = self.publisher.restore(saved)
+        self.ready = loop.create_future()
+        self.task = loop.create_task(self.run())
+        try:
+            await self.ready
+        except BaseException:
+            await self.stop(0, "the client could not connect")
+            raise
+
+    async def run(self) -> None:
+        """Keep connected until the client is closed, or there is no use in it."""
+        fault: Exception
+        attempt = 0
+        while True:
+            try:
+                await self.open()
+                attempt = 0
+                fault = await self.stay()
+            except (ConnectFailed, ConnectRejected) as refused:
+                fault = refused
+            except Exception as unforeseen:
+                self.fail(unforeseen)
+                return
+            if self.state == CLOSED:
+                return
+            attempt += 1
+            pause = self.pause(fault, attempt)
+            code = getattr(fault, "reason_code", None)
+            if self.ready is not None and self.ready.done():
+                self.events.tell(Disconnected(str(fault), code, pause))
+            if pause is None:
+                self.fail(fault)
+                return
+            self.state = WAITING
+            await asyncio.sleep(pause)
+
+    def pause(self, fault: Exception, attempt: int) -> float | None:
+        """Seconds until the next try; None if there shall be none."""
+        reconnect = self.options.reconnect
+        is_first = self.ready is not None and not self.ready.done()
+        if reconnect is None or (is_first and not reconnect.at_start):
+            return None
+        if isinstance(fault, ConnectRejected) and fault.reason_code in FINAL:
+            may_improve = fault.reason_code in PASSWORD_FAULTS and callable(self.options.password)
+            if not may_improve:
+                return None
+        if reconnect.attempts is not None and attempt > reconnect.attempts:
+            return None
+        if self.places.is_redirected:
+            return 0.0
+        return reconnect.pause(attempt)
+
+    async def open(self) -> None:
+        """Try one place after the other. Raises the last one's fault if there is no connection to be had."""
+        self.state = CONNECTING
+        fault: ConnectFailed | ConnectRejected | None = None
+        for address in self.places.turn():
+            handshake = Handshake(self, address)
+            try:
+                self.line = await handshake.run()
+            except (ConnectFailed, ConnectRejected) as refused:
+                fault = refused
+                self.line = None
+                if isinstance(refused, ConnectRejected) and refused.reason_code in MOVES:
+                    raise
+                continue
+            self.address = address
+            self.places.found(address)
+            self.settle_in(handshake.has_lost_session)
+            return
+        raise fault or ConnectFailed("", "there is no address")
+
+    def settle_in(self, has_lost_session: bool) -> None:
+        """There is a connection: tell the program."""
+        assert self.connack is not None
+        self.state = CONNECTED
+        self.connects += 1
+        if has_lost_session:
+            self.events.tell(SessionLost())
+        self.events.tell(Connected(self.address, self.connack.session_present, self.client_id))
+        if self.ready is not None and not self.ready.done():
+            self.ready.set_result(None)
+
+    async def stay(self) -> Exception:
+        """Wait until the connection is over; why it is."""
+        line = self.line
+        assert line is not None
+        await line.lost
+        self.line = None
+        connection = line.connection
+        goodbye = connection.goodbye
+        if goodbye is not None and goodbye.reason_code:
+            said = goodbye.properties.reason_string or ""
+            if goodbye.reason_code in MOVES:
+                self.places.move(goodbye.properties.server_reference, goodbye.reason_code == ReasonCode.SERVER_MOVED)
+            return ConnectRejected("the server ended the connection", goodbye.reason_code, said)
+        return ConnectionLost(connection.closed_because)
+
+    def accepted(self, connection: ClientConnection, connack: Connack, now: float) -> None:
+        """CONNACK said yes: the session goes on on this connection."""
+        line = connection.stream
+        store = self.options.store
+        self.connack = connack
+        self.limits = connection.limits
+        self.client_id = connack.properties.assigned_client_identifier or connection.connect.client_id
+        line.handshake.has_lost_session = self.has_session and not connack.session_present
+        if not connack.session_present:
+            self.publisher.session_lost()
+            self.arrivals.forget()
+            self.receiver.unreleased.clear()
+            store.forget_session()
+        is_kept = self.limits.session_expiry > 0 if connection.has_properties else not connection.connect.clean_start
+        self.has_session = is_kept
+        store.remember(self.client_id)
+        if self.options.authenticator is not None:
+            self.options.authenticator.finish(connack.properties.authentication_data or b"")
+        connection.statistics.client_id = self.client_id
+        connection.ping_timeout = self.options.ping_timeout
+        connection.sender = self.publisher.sender  # whose identifiers are taken
+        self.registry.attach(connection, line, connack.session_present)
+        self.publisher.attached(line, connection.limits)
+        window = min(connection.limits.receive_maximum, self.options.max_inflight)
+        connection.attach(self.publisher.sender, self.receiver, self.arrivals, line.begin, window, now)
+        self.valve.attach(connection, line.begin)
+        line.answer(None)
+
+    def refused(self, connection: ClientConnection, connack: Connack, now: float) -> None:
+        """CONNACK said no."""
+        code = connack.reason_code
+        if code in MOVES:
+            self.places.move(connack.properties.server_reference, code == ReasonCode.SERVER_MOVED)
+        said = connack.properties.reason_string or ""
+        what = f"{connection.stream.handshake.address} refused the connection"
+        connection.stream.answer(ConnectRejected(what, code, said))
+
+    def challenged(self, connection: ClientConnection, auth: Auth) -> Any:
+        """The server wants another step of authentication."""
+        authenticator = self.options.authenticator
+        if authenticator is None:
+            return super().challenged(connection, auth)
+        return authenticator.step(auth.properties.authentication_data or b"")
+
+    def authenticated(self, connection: ClientConnection, auth: Auth) -> None:
+        """The server is satisfied once more."""
+        waiter = self.reauthenticated
+        self.reauthenticated = None
+        if waiter is None or self.options.authenticator is None:
+            raise ProtocolError(ReasonCode.PROTOCOL_ERROR, "AUTH that was not asked for", "MQTT-4.12.0-7")
+        self.options.authenticator.finish(auth.properties.authentication_data or b"")
+        if not waiter.done():
+            waiter.set_result(None)
+
+    async def reauthenticate(self) -> None:
+        """Authenticate again, and wait until the server is satisfied. Raises ConnectionLost when it is not."""
+        authenticator, line = self.options.authenticator, self.line
+        if authenticator is None or line is None or self.reauthenticated is not None:
+            raise LinnetError("there is no authenticator, no connection, or another exchange under way")
+        waiter = self.reauthenticated = line.loop.create_future()
+        line.begin()
+        line.connection.send_auth(ReasonCode.REAUTHENTICATE, authenticator.start())
+        await waiter
+
+    def ended(self, connection: ClientConnection, was_open: bool, now: float) -> None:
+        """The connection is over."""
+        self.past.add(connection.statistics)
+        connection.stream.answer(ConnectFailed(str(connection.stream.handshake.address), connection.closed_because))
+        if not was_open:
+            return
+        self.publisher.detached()
+        self.registry.detach()
+        self.valve.detach()
+        waiter = self.reauthenticated
+        self.reauthenticated = None
+        if waiter is not None and not waiter.done():
+            waiter.set_exception(ConnectionLost(connection.closed_because))
+
+    def fail(self, fault: Exception) -> None:
+        """There is no connection, and none will be: tell everyone who waits."""
+        self.fault = fault
+        self.state = CLOSED
+        if self.ready is not None and not self.ready.done():
+            self.ready.set_exception(fault)
+        self.publisher.close(str(fault), self.is_lasting)
+        self.registry.end(fault)
+        self.options.store.close()
+
+    async def stop(self, reason_code: int, why: str) -> None:
+        """Say goodbye. What waits has `close_timeout` to be acknowledged; the rest is kept, or given up."""
+        if self.state == NEW:
+            self.state = CLOSED
+            return
+        was_closed = self.state == CLOSED
+        line = self.line
+        if line is not None and not was_closed and not self.publisher.is_idle:
+            await self.publisher.drain(self.options.close_timeout)
+        self.state = CLOSED
+        line = self.line
+        if line is not None and line.connection.is_open:
+            line.begin()
+            line.connection.leave(reason_code, self.farewell(), line.now)
+        if line is not None:
+            await line.lost
+        if self.task is not None:
+            self.task.cancel()
+            await asyncio.gather(self.task, return_exceptions=True)
+        if not was_closed:
+            self.publisher.close(why, self.is_lasting)
+            self.registry.end(None)
+            self.options.store.close()
+        self.fault = self.fault or Closed(why)
+
+    def farewell(self) -> Properties:
+        """A session that nobody asked for ends with the client, unless there is more to come from the store."""
+        keeps = self.is_lasting and not self.publisher.is_idle
+        ends = self.options.session_expiry is None and self.limits.session_expiry > 0 and not keeps
+        return Properties(session_expiry_interval=0 if ends and self.limits.version.has_properties else None)
