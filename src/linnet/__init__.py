@@ -17,8 +17,8 @@ from linnet.server import Broker, Live, live, stop_all
 from linnet.settings import Settings
 from linnet.wire import frames
 from linnet.wire.connect import Will
+from linnet.wire.message import Message as ApplicationMessage
 from linnet.wire.properties import Properties
-from linnet.wire.publish import Message as ApplicationMessage
 from linnet.wire.version import V3_1, V3_1_1, V5, Version
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from linnet.core.sender import Sender
 from linnet.core.session import Session
 from linnet.core.subscriptions import Subscription
 from linnet.core.topics import parse_filter
-from linnet.wire.publish import Message
+from linnet.wire.message import Message
 from linnet.wire.subscribe import SubscriptionOptions
 
 

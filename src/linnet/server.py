@@ -35,8 +35,8 @@ from linnet.options import host_and_port
 from linnet.release import VERSION
 from linnet.reloading import Changes, compare, in_force
 from linnet.settings import Settings
+from linnet.wire.message import Message
 from linnet.wire.properties import Properties
-from linnet.wire.publish import Message
 from linnet.wire.subscribe import SubscriptionOptions
 
 if TYPE_CHECKING:

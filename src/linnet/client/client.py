@@ -32,8 +32,8 @@ from linnet.client.subscription import Subscription
 from linnet.core.server_limits import ServerLimits
 from linnet.core.statistics import Statistics
 from linnet.errors import LinnetError, ReasonCode
+from linnet.wire.message import Message as ApplicationMessage
 from linnet.wire.properties import Properties
-from linnet.wire.publish import Message as ApplicationMessage
 from linnet.wire.subscribe import SubscriptionOptions
 
 T = TypeVar("T")

@@ -22,7 +22,7 @@ from typing import Any, Final, Literal
 
 from linnet.client.store import ClientStore, Kept, Saved, StoreError
 from linnet.loggers import named, write
-from linnet.wire.publish import Message
+from linnet.wire.message import Message
 
 LOGGER: Final = named("client")
 APPLICATION_ID: Final = 0x4C4E4E54  # "LNNT": whose file this is

@@ -20,7 +20,7 @@ from linnet.core.sender import PUBACK, PUBCOMP, PUBREC, Delivery, Sender, Sender
 from linnet.core.server_limits import ServerLimits
 from linnet.core.topics import TopicRules
 from linnet.errors import NotSupported, ReasonCode
-from linnet.wire.publish import Message
+from linnet.wire.message import Message
 
 if TYPE_CHECKING:
     from linnet.client.line import Line

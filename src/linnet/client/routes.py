@@ -22,7 +22,7 @@ from uuid import UUID
 from linnet.client.codecs import RAW, Codec, codec_of, resolve_codec
 from linnet.client.patterns import Converter, Pattern, text_of, to_float, to_int, to_uuid
 from linnet.errors import LinnetError
-from linnet.wire.publish import Message
+from linnet.wire.message import Message
 
 Handler = Callable[..., object]
 

@@ -17,7 +17,7 @@ Calls other than `open`, `commit` and `close` do no I/O. All of them come from o
 from typing import NamedTuple
 
 from linnet.errors import LinnetError
-from linnet.wire.publish import Message
+from linnet.wire.message import Message
 
 
 class StoreError(LinnetError):

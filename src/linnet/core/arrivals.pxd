@@ -2,7 +2,7 @@ cimport cython
 
 from linnet.core.outbox cimport Outbox
 from linnet.core.statistics cimport Statistics
-from linnet.wire.publish cimport packet_id_bytes
+from linnet.wire.message cimport packet_id_bytes
 
 cdef bytes PUBACK_START
 cdef bytes PUBACK_REASON_START

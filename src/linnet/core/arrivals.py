@@ -16,7 +16,7 @@ from collections.abc import Callable
 
 from linnet.core.outbox import Outbox
 from linnet.errors import ProtocolError, ReasonCode
-from linnet.wire.publish import packet_id_bytes
+from linnet.wire.message import packet_id_bytes
 
 # How the acknowledgements begin, without and with a reason code
 PUBACK_START = b"\x40\x02"

@@ -30,7 +30,7 @@ from linnet.core.topics import TopicRules
 from linnet.core.wills import Wills
 from linnet.errors import ProtocolError, ReasonCode
 from linnet.wire.connect import NEVER
-from linnet.wire.publish import Message
+from linnet.wire.message import Message
 
 if TYPE_CHECKING:
     from linnet.core.server_connection import ServerConnection

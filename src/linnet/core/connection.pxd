@@ -5,7 +5,7 @@ from linnet.core.receiver cimport Receiver
 from linnet.core.sender cimport Sender
 from linnet.core.statistics cimport Statistics
 from linnet.wire.frames cimport FrameReader
-from linnet.wire.publish cimport packet_id_bytes
+from linnet.wire.message cimport packet_id_bytes
 
 cdef int OPENING
 cdef int OPEN

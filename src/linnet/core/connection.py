@@ -19,8 +19,8 @@ from linnet.wire.codec import Packet, decode_body
 from linnet.wire.control import Disconnect
 from linnet.wire.frames import FrameReader
 from linnet.wire.header import check_first_byte
+from linnet.wire.message import packet_id_bytes
 from linnet.wire.properties import Properties
-from linnet.wire.publish import packet_id_bytes
 from linnet.wire.version import V5, Version
 
 # What a connection is doing

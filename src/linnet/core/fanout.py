@@ -14,7 +14,7 @@ from linnet.core.session import Session
 
 if TYPE_CHECKING:
     from linnet.core.router import Route
-    from linnet.wire.publish import Message
+    from linnet.wire.message import Message
 
 Finish = Callable[["Fanout", float], None]
 

@@ -12,8 +12,9 @@ from linnet.core.owed import acknowledge
 from linnet.core.ports import fitting
 from linnet.errors import ProtocolError, ReasonCode
 from linnet.wire.acks import Puback, Pubrec
+from linnet.wire.message import Message
 from linnet.wire.properties import Properties
-from linnet.wire.publish import Message, Publish
+from linnet.wire.publish import Publish
 
 if TYPE_CHECKING:
     from linnet.core.limits import Limits

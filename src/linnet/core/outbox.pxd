@@ -1,7 +1,7 @@
 cimport cython
 
 from linnet.core.statistics cimport Statistics
-from linnet.wire.publish cimport Message, packet_id_bytes
+from linnet.wire.message cimport Message, packet_id_bytes
 
 cdef int BULKY
 

@@ -9,7 +9,7 @@ from typing import Any
 from linnet.core.aliases import OutgoingAliases
 from linnet.core.statistics import Statistics
 from linnet.wire.frames import FrameReader
-from linnet.wire.publish import Message, packet_id_bytes
+from linnet.wire.message import Message, packet_id_bytes
 
 DUP = 0x08
 PLAIN = 0x30  # the first byte of a PUBLISH with QoS 0, but for DUP and RETAIN

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from linnet.core.backlog import LOST, SHORT
 from linnet.errors import ProtocolError, ReasonCode
-from linnet.wire.publish import packet_id_bytes
+from linnet.wire.message import packet_id_bytes
 
 if TYPE_CHECKING:
     from linnet.core.server_connection import ServerConnection

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from linnet.core.session import Session
     from linnet.core.subscriptions import Subscription
     from linnet.wire.connect import Connect
-    from linnet.wire.publish import Message
+    from linnet.wire.message import Message
     from linnet.wire.subscribe import SubscriptionOptions
 
 

@@ -1,7 +1,7 @@
 cimport cython
 
 from linnet.core.backlog cimport Backlog
-from linnet.wire.publish cimport Message
+from linnet.wire.message cimport Message
 
 @cython.final
 cdef class Queue:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from linnet.core.topics import HASH, PLUS, is_system
-from linnet.wire.publish import Message
+from linnet.wire.message import Message
 
 
 class RetainedNode:

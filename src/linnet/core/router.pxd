@@ -2,7 +2,7 @@ cimport cython
 
 from linnet.core.session cimport Session
 from linnet.core.subscriptions cimport Subscription, SubscriptionTree
-from linnet.wire.publish cimport Message
+from linnet.wire.message cimport Message
 
 cdef int COSTLY
 cdef int SLICES

@@ -12,7 +12,7 @@ from linnet.core.session import Session
 from linnet.core.shared import SharedGroup
 from linnet.core.subscriptions import Node, Subscription, SubscriptionTree, merge
 from linnet.core.topics import TopicRules, is_reserved
-from linnet.wire.publish import Message
+from linnet.wire.message import Message
 
 SLICES = 8  # of the budget: one message to more than a part of it goes out in slices, and leaves time for others
 COSTLY = 4  # times as much work as a delivery with QoS 0 is one with QoS 1 or 2

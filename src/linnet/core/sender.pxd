@@ -4,7 +4,7 @@ from linnet.core.backlog cimport Backlog
 from linnet.core.outbox cimport Outbox
 from linnet.core.queue cimport Queue
 from linnet.core.statistics cimport Statistics
-from linnet.wire.publish cimport Message, packet_id_bytes
+from linnet.wire.message cimport Message, packet_id_bytes
 
 cdef int PUBACK
 cdef int PUBREC

@@ -19,7 +19,7 @@ from linnet.core.outbox import Outbox
 from linnet.core.queue import Queue, Room
 from linnet.core.statistics import Statistics
 from linnet.errors import ProtocolError, ReasonCode
-from linnet.wire.publish import Message, packet_id_bytes
+from linnet.wire.message import Message, packet_id_bytes
 
 if TYPE_CHECKING:
     from linnet.core.shared import SharedGroup

@@ -7,7 +7,8 @@ from linnet.core.router cimport Route, Router
 from linnet.core.session cimport Session
 from linnet.core.statistics cimport Statistics
 from linnet.wire.frames cimport FrameReader
-from linnet.wire.publish cimport Message, Publish, packet_id_bytes, read_publish
+from linnet.wire.message cimport Message, packet_id_bytes
+from linnet.wire.publish cimport Publish, read_publish
 
 cdef bytes PUBACK_START
 cdef bytes PUBREC_START

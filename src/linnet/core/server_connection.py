@@ -23,8 +23,9 @@ from linnet.wire.codec import Packet
 from linnet.wire.connect import Connect
 from linnet.wire.control import Disconnect, Pingreq, Pingresp
 from linnet.wire.header import PacketType
+from linnet.wire.message import Message, packet_id_bytes
 from linnet.wire.properties import Properties
-from linnet.wire.publish import Message, Publish, packet_id_bytes, read_publish
+from linnet.wire.publish import Publish, read_publish
 
 PUBACK_START = b"\x40\x02"
 PUBREC_START = b"\x50\x02"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from linnet.core.topics import Filter
 from linnet.errors import NotSupported, ReasonCode
 from linnet.wire.connect import Connack
-from linnet.wire.publish import Message
+from linnet.wire.message import Message
 from linnet.wire.subscribe import SubscriptionOptions
 from linnet.wire.version import V5, Version
 

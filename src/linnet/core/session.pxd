@@ -5,7 +5,7 @@ from linnet.core.receiver cimport Receiver
 from linnet.core.sender cimport Sender
 from linnet.core.statistics cimport Statistics
 from linnet.core.subscriptions cimport Subscription
-from linnet.wire.publish cimport Message
+from linnet.wire.message cimport Message
 
 cdef class Session:
     cdef public str client_id

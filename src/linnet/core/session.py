@@ -13,7 +13,7 @@ from linnet.core.replay import Replay
 from linnet.core.sender import Sender
 from linnet.core.statistics import Statistics
 from linnet.core.subscriptions import Subscription
-from linnet.wire.publish import Message
+from linnet.wire.message import Message
 
 if TYPE_CHECKING:
     from linnet.core.server_connection import ServerConnection

@@ -5,7 +5,7 @@ from math import inf
 from linnet.core.queue import Room
 from linnet.core.session import Session
 from linnet.core.subscriptions import Subscription
-from linnet.wire.publish import Message
+from linnet.wire.message import Message
 
 
 def has_full_queue(session: Session) -> bool:

@@ -17,7 +17,7 @@ from linnet.core.backlog import NOBODY_ASKS
 from linnet.core.fanout import Fanout, nobody_waits
 from linnet.core.sys_table import LOADS, SPANS, TOPICS
 from linnet.errors import ProtocolError
-from linnet.wire.publish import Message
+from linnet.wire.message import Message
 
 if TYPE_CHECKING:
     from linnet.core.broker import BrokerCore

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from linnet.core.deadlines import Deadlines
 from linnet.core.session import Session
 from linnet.wire.connect import Will
-from linnet.wire.publish import Message
+from linnet.wire.message import Message
 
 Publisher = Callable[[Session, Message, float], object]
 

@@ -13,8 +13,9 @@ from linnet.wire.connect import NEVER, Connack, Connect, Will
 from linnet.wire.control import Auth, Disconnect, Pingreq, Pingresp
 from linnet.wire.frames import FrameReader
 from linnet.wire.header import PacketType, check_first_byte
+from linnet.wire.message import Message
 from linnet.wire.properties import WILL, Properties
-from linnet.wire.publish import Message, Publish
+from linnet.wire.publish import Publish
 from linnet.wire.reader import Reader
 from linnet.wire.strings import decode_utf8, encode_binary, encode_utf8, is_topic_name
 from linnet.wire.subscribe import Suback, Subscribe, SubscriptionOptions, Unsuback, Unsubscribe
