@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from linnet.client.events import Connected, Disconnected, Dropped, Event, Moved, SessionLost
     from linnet.client.message import Message
     from linnet.client.options import FOR_EVER, Authenticator, Offline, Reconnect
-    from linnet.client.publishing import Publication
+    from linnet.client.publication import Publication
     from linnet.client.store import ClientStore, StoreError
     from linnet.client.subscription import Subscription
     from linnet.client.tls import make_tls
@@ -62,7 +62,7 @@ CLIENT = {
     "events": "Connected Disconnected Dropped Event Moved SessionLost",
     "message": "Message",
     "options": "FOR_EVER Authenticator Offline Reconnect",
-    "publishing": "Publication",
+    "publication": "Publication",
     "store": "ClientStore StoreError",
     "subscription": "Subscription",
     "tls": "make_tls",

@@ -13,11 +13,13 @@ import asyncio
 import weakref
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import replace
 from types import TracebackType
-from typing import Any, Literal, Self, TypedDict, TypeVar, Unpack, overload
+from typing import Any, Literal, Self, TypedDict, Unpack
 
-from linnet.client.codecs import RAW, Codec, resolve_codec
+from typing_extensions import TypeVar
+
+from linnet.client.codecs import Codec, resolve_codec
+from linnet.client.composing import PublishOptions, composed
 from linnet.client.errors import Closed
 from linnet.client.events import Dropped, E, Events
 from linnet.client.handling import OnError, Worker
@@ -25,37 +27,21 @@ from linnet.client.inbox import ACKNOWLEDGEMENTS, POLICIES, Inbox
 from linnet.client.keeping import CONNECTED, Keeper
 from linnet.client.message import Message
 from linnet.client.options import ClientOptions, Options
-from linnet.client.publishing import Publication
+from linnet.client.publication import Publication
 from linnet.client.requests import Requests
 from linnet.client.routes import Route
 from linnet.client.subscription import Subscription
 from linnet.core.server_limits import ServerLimits
 from linnet.core.statistics import Statistics
 from linnet.errors import LinnetError, ReasonCode
-from linnet.wire.message import Message as ApplicationMessage
-from linnet.wire.properties import Properties
 from linnet.wire.subscribe import SubscriptionOptions
 
-T = TypeVar("T")
+T = TypeVar("T", default=bytes)
 H = TypeVar("H", bound=Callable[..., object])
 Acknowledge = Literal["processed", "arrival", "manual"]
 WhenFull = Literal["drop_oldest", "drop_newest", "wait"]
 
 CLIENTS: weakref.WeakSet[Client] = weakref.WeakSet()
-
-
-class PublishOptions(TypedDict, total=False):
-    """How to publish, and what a message may say besides its payload."""
-
-    qos: int
-    retain: bool
-    codec: Any  # what makes a payload of the value; a Codec or a type
-    expiry: int | None  # seconds that the message is worth something, counted from now
-    content_type: str | None
-    response_topic: str | None
-    correlation_data: bytes | None
-    user_properties: Sequence[tuple[str, str]]
-    properties: Properties | None  # instead of the four above, or with them
 
 
 class SubscribeOptions(TypedDict, total=False):
@@ -117,8 +103,7 @@ class Client:
         self.requests_open.close()
         await self.keeper.stop(reason_code, "the client was closed")
 
-    async def __aenter__(self) -> Self:
-        return await self.connect()
+    __aenter__ = connect
 
     async def __aexit__(
         self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
@@ -137,11 +122,11 @@ class Client:
         when it will not go out any more, NotSupported when the server has said that it does not take such messages,
         QueueFull. Whoever cancels it withdraws a message that was not written yet.
         """
-        message = self.message(topic, payload, **options)
         publisher = self.publisher
+        message = composed(publisher, topic, payload, **options)
         if publisher.sender.waiting is not None:
             await publisher.wait_for_room(message)
-        publication = self.hand_over(message)
+        publication = publisher.send(message)
         line = publisher.line
         if message.qos == 0 and line is not None:
             line.flush()
@@ -158,63 +143,13 @@ class Client:
 
         Raises what `publish` raises before anything is sent; QueueFull where that would wait.
         """
-        return self.hand_over(self.message(topic, payload, **options))
-
-    def hand_over(self, message: ApplicationMessage) -> Publication:
-        """Give a message to the publisher."""
-        line = self.publisher.line
-        if line is not None:
-            return self.publisher.send(message, line.begin())
-        if self.loop is None:
-            raise LinnetError("the client was not started: connect first")
-        return self.publisher.send(message, self.loop.time())
-
-    def message(
-        self,
-        topic: str,
-        payload: Any = b"",
-        qos: int = 0,
-        retain: bool = False,
-        codec: Any = None,
-        expiry: int | None = None,
-        content_type: str | None = None,
-        response_topic: str | None = None,
-        correlation_data: bytes | None = None,
-        user_properties: Sequence[tuple[str, str]] = (),
-        properties: Properties | None = None,
-    ) -> ApplicationMessage:
-        """What is published. Raises EncodeError, and ProtocolError for what is no topic name."""
-        if type(payload) is not bytes:
-            payload = (RAW if codec is None else resolve_codec(codec)).encode(payload)
-        elif codec is not None:
-            payload = resolve_codec(codec).encode(payload)
-        name = self.publisher.name(topic)
-        said = properties
-        is_told = expiry is not None or content_type or response_topic or correlation_data or user_properties
-        if is_told or codec is not None:
-            chosen = resolve_codec(codec)
-            said = properties_of(properties, chosen.content_type, chosen.payload_format)
-            said.content_type = content_type or said.content_type
-            said.response_topic = response_topic or said.response_topic
-            said.correlation_data = correlation_data or said.correlation_data
-            said.user_properties = [*said.user_properties, *user_properties]
-            said.message_expiry_interval = expiry if expiry is not None else said.message_expiry_interval
-        return ApplicationMessage(name, payload, qos, retain, said)
+        return self.publisher.send(composed(self.publisher, topic, payload, **options))
 
     # -- subscribing
 
-    @overload
-    def subscribe(self, *filters: str, codec: Codec[T], **options: Unpack[SubscribeOptions]) -> Subscription[T]: ...
-
-    @overload
-    def subscribe(self, *filters: str, codec: type[T], **options: Unpack[SubscribeOptions]) -> Subscription[T]: ...
-
-    @overload
     def subscribe(
-        self, *filters: str, codec: None = None, **options: Unpack[SubscribeOptions]
-    ) -> Subscription[bytes]: ...
-
-    def subscribe(self, *filters: str, codec: Any = None, **options: Unpack[SubscribeOptions]) -> Subscription[Any]:
+        self, *filters: str, codec: Codec[T] | type[T] | None = None, **options: Unpack[SubscribeOptions]
+    ) -> Subscription[T]:
         """A subscription to one or several topic filters, to be entered; see `Subscription`.
 
         `codec`, a Codec or a type, makes the `value` of a message. Raises ProtocolError for what is no topic filter.
@@ -235,9 +170,7 @@ class Client:
             POLICIES[options.get("when_full", "drop_oldest")],
             self.keeper.valve,
         )
-        subscription: Subscription[Any] = Subscription(
-            self.registry, filters, chosen, inbox, options.get("keep", False)
-        )
+        subscription: Subscription[T] = Subscription(self.registry, filters, chosen, inbox, options.get("keep", False))
         inbox.tell = lambda topic: self.events.tell(Dropped(topic, "its subscription's inbox was full"))
         return subscription
 
@@ -347,13 +280,3 @@ class Client:
     def statistics(self) -> Statistics:
         """What all connections of this client have counted."""
         return self.keeper.statistics
-
-
-def properties_of(properties: Properties | None, content_type: str | None, payload_format: int | None) -> Properties:
-    """A copy that may be written to, with what the codec says of itself where nothing else was said."""
-    said = replace(properties) if properties is not None else Properties()
-    if said.content_type is None:
-        said.content_type = content_type
-    if said.payload_format_indicator is None:
-        said.payload_format_indicator = payload_format
-    return said

@@ -40,7 +40,7 @@ class Wiper(ClientOwner):
 
     def ended(self, connection: ClientConnection, was_open: bool, now: float) -> None:
         """It was not."""
-        connection.stream.answer(ConnectFailed("", connection.closed_because))
+        connection.stream.answer(ConnectFailed(str(connection.stream.handshake.address), connection.closed_because))
 
 
 class Handshake:
@@ -95,9 +95,8 @@ class Handshake:
         options = keeper.options
         packet = await self.packet(version, clean_start)
         line = Line(keeper.publisher, self)
-        line.connection = ClientConnection(
-            line, line.outbox, options.maximum_packet_size, packet, owner, Message, keeper.registry.find, line.deadlines
-        )
+        largest, find, deadlines = options.maximum_packet_size, keeper.registry.find, line.alarm.deadlines
+        line.connection = ClientConnection(line, line.outbox, largest, packet, owner, Message, find, deadlines)
         self.was_reached = False
         try:
             async with asyncio.timeout(options.connect_timeout):

@@ -19,7 +19,9 @@ from linnet.client.inbox import Valve
 from linnet.client.line import Line
 from linnet.client.options import Options
 from linnet.client.places import Places
-from linnet.client.publishing import Publication, Publisher
+from linnet.client.publication import Publication
+from linnet.client.publishing import Publisher
+from linnet.client.restoring import restore
 from linnet.client.store import ClientStore
 from linnet.client.subscriptions import Registry
 from linnet.core.arrivals import Arrivals
@@ -113,13 +115,14 @@ class Keeper(ClientOwner):
             raise LinnetError(f"this client is {self.state}: make a new one")
         self.state = CONNECTING
         loop = asyncio.get_running_loop()
+        self.publisher.clock = loop.time
         saved = self.options.store.open(loop.time())
         self.client_id = self.options.client_id or saved.client_id
         if saved.client_id == self.client_id:
             self.has_session = saved.has_session
             for packet_id in saved.unreleased:
                 self.receiver.keep(packet_id)
-        self.restored = self.publisher.restore(saved)
+        self.restored = restore(self.publisher, saved)
         self.ready = loop.create_future()
         self.task = loop.create_task(self.run())
         try:

@@ -34,9 +34,9 @@ class Line:
     """One connection of a client, and the turns of its loop."""
 
     __slots__ = (
+        "alarm",
         "answered",
         "connection",
-        "deadlines",
         "handshake",
         "has_ended",
         "is_blocked",
@@ -49,7 +49,6 @@ class Line:
         "outbox",
         "publisher",
         "task",
-        "timer",
         "transport",
         "window",
         "writes",
@@ -61,9 +60,8 @@ class Line:
         self.handshake = handshake
         self.answered: asyncio.Future[Exception | None] = self.loop.create_future()  # what became of CONNECT
         self.marked: list[Outbox] = []
-        self.outbox = Outbox(self.marked, UNLIMITED, self, UNLIMITED, Statistics())
-        self.deadlines = Deadlines()
-        self.deadlines.on_earlier = self.due_at
+        self.outbox = Outbox(self.marked, UNLIMITED, None, UNLIMITED, Statistics())
+        self.alarm = Alarm(self)
         self.connection: ClientConnection = None  # type: ignore[assignment]  # set by whoever makes both
         self.transport: Any = None
         self.is_open = False  # whether a turn is
@@ -71,7 +69,6 @@ class Line:
         self.is_closing = False
         self.has_ended = False
         self.now = self.loop.time()
-        self.timer: asyncio.TimerHandle | None = None
         self.task: asyncio.Task[None] | None = None  # asks the program for a step of authentication
         self.lost: asyncio.Future[None] = self.loop.create_future()  # done when it is over
         self.writes = 0  # since the last rest
@@ -118,8 +115,12 @@ class Line:
             self.transport.writelines(outbox.take_pieces())
         else:
             self.transport.write(outbox.take())
-        if publisher.unwritten:
-            publisher.written()
+        if publisher.outcomes.unwritten:
+            publisher.outcomes.written()
+
+    def said(self) -> str:
+        """What the server has added to the acknowledgement that is being taken."""
+        return self.connection.reason_string
 
     def rests(self) -> bool:
         """Whether so much was written in this turn that others should have theirs."""
@@ -128,9 +129,6 @@ class Line:
             return False
         self.writes = 0
         return True
-
-    def write(self) -> None:
-        """The outbox asks to be written; it is, at the end of the turn."""
 
     # -- what asyncio calls
 
@@ -158,8 +156,7 @@ class Line:
     def connection_lost(self, error: Exception | None) -> None:
         """asyncio: it is over."""
         self.has_ended = True
-        if self.timer is not None:
-            self.timer.cancel()
+        self.alarm.stop()
         if self.task is not None:
             self.task.cancel()
         detail = f"connection lost: {error}" if error is not None else "the server closed the connection"
@@ -220,16 +217,36 @@ class Line:
             fault = ProtocolError(ReasonCode.UNSPECIFIED_ERROR, f"the authenticator failed: {error}")
             self.connection.fail(fault, self.begin())
 
-    def due_at(self, when: float) -> None:
-        """Have `tick` called at a time, which is before all others that are due."""
-        if self.timer is not None:
-            self.timer.cancel()
-        self.timer = self.loop.call_at(when, self.tick)
 
-    def tick(self) -> None:
+class Alarm:
+    """Has a line's deadlines met: wakes it when the next is due."""
+
+    __slots__ = ("deadlines", "line", "timer")
+
+    def __init__(self, line: Line) -> None:
+        self.line = line
+        self.deadlines = Deadlines()
+        self.deadlines.on_earlier = self.due_at
+        self.timer: asyncio.TimerHandle | None = None
+
+    def __repr__(self) -> str:
+        return f"<Alarm of {self.line!r}>"
+
+    def due_at(self, when: float) -> None:
+        """Come at a time, which is before all others that are due."""
+        self.stop()
+        self.timer = self.line.loop.call_at(when, self.ring)
+
+    def ring(self) -> None:
         """Do what is due, and come back when the next is."""
         self.timer = None
-        self.deadlines.run(self.begin())
+        self.deadlines.run(self.line.begin())
         at = self.deadlines.next_at
         if at is not None:
             self.due_at(at)
+
+    def stop(self) -> None:
+        """Come no more."""
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None

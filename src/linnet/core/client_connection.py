@@ -312,14 +312,6 @@ class ClientConnection(Connection):
             self.put_fitting(Disconnect(reason_code, properties), Disconnect(reason_code))
         self.finish("closed by the program", now)
 
-    def ping(self, now: float) -> None:
-        """Ask the server whether it is there."""
-        self.statistics.pingreq += 1
-        self.outbox.put(PINGREQ)
-        self.last_sent = now
-        if not self.pinged_at:
-            self.pinged_at = now
-
     def keep_alive_is_due(self, now: float) -> None:
         """Has there been something to hear for the server, and for us [MQTT-3.1.2-20]?"""
         if not self.is_open:
@@ -333,7 +325,10 @@ class ClientConnection(Connection):
         quiet_since = min(self.last_sent, max(self.last_heard, self.pinged_at) if not self.waiting else self.last_sent)
         if quiet_since + period <= now:
             self.stream.begin()
-            self.ping(now)
+            self.statistics.pingreq += 1
+            self.outbox.put(PINGREQ)
+            self.last_sent = now
+            self.pinged_at = self.pinged_at or now
             quiet_since = now
         due = quiet_since + period
         if self.pinged_at:

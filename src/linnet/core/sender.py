@@ -334,20 +334,6 @@ class Sender:
             taken += self.waiting.withdraw(group, room)
         return taken
 
-    def begin_anew(self) -> list[Delivery]:
-        """The receiver has forgotten what was in flight: give it back, in order. What waits goes on waiting."""
-        deliveries = list(self.in_flight.values())
-        self.backlog.in_flight -= len(deliveries)
-        self.in_flight.clear()
-        self.released.clear()
-        return deliveries
-
-    def put_back(self, deliveries: list[Delivery]) -> None:
-        """Let these wait before all others, as if they had never been sent."""
-        if self.waiting is None:
-            self.waiting = Queue(self.backlog)
-        self.waiting.put_back(deliveries)
-
     def discard(self) -> int:
         """Forget everything, for the session has ended; how many messages the receiver may never have got."""
         lost = sum(delivery.message is not None for delivery in self.in_flight.values())
@@ -358,3 +344,20 @@ class Sender:
             lost += len(self.waiting)
             self.waiting.clear()
         return lost
+
+
+def begin_anew(sender: Sender) -> list[Delivery]:
+    """The receiver has forgotten what was in flight: take it out, in order. What waits goes on waiting."""
+    deliveries = list(sender.in_flight.values())
+    sender.backlog.in_flight -= len(deliveries)
+    sender.in_flight.clear()
+    sender.released.clear()
+    return deliveries
+
+
+def put_back(sender: Sender, deliveries: list[Delivery]) -> None:
+    """Let these wait before all others, as if they had never been sent."""
+    if deliveries:
+        if sender.waiting is None:
+            sender.waiting = Queue(sender.backlog)
+        sender.waiting.put_back(deliveries)

@@ -1,0 +1,63 @@
+"""Composing: from what a program says about a message to the message."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypedDict
+
+from linnet.client.codecs import RAW, resolve_codec
+from linnet.wire.message import Message
+from linnet.wire.properties import Properties
+
+if TYPE_CHECKING:
+    from linnet.client.publishing import Publisher
+
+
+class PublishOptions(TypedDict, total=False):
+    """How to publish, and what a message may say besides its payload."""
+
+    qos: int
+    retain: bool
+    codec: Any  # what makes a payload of the value; a Codec or a type
+    expiry: int | None  # seconds that the message is worth something, counted from now
+    content_type: str | None
+    response_topic: str | None
+    correlation_data: bytes | None
+    user_properties: Sequence[tuple[str, str]]
+    properties: Properties | None  # instead of the four above, or with them
+
+
+def composed(
+    publisher: Publisher,
+    topic: str,
+    payload: Any = b"",
+    qos: int = 0,
+    retain: bool = False,
+    codec: Any = None,
+    expiry: int | None = None,
+    content_type: str | None = None,
+    response_topic: str | None = None,
+    correlation_data: bytes | None = None,
+    user_properties: Sequence[tuple[str, str]] = (),
+    properties: Properties | None = None,
+) -> Message:
+    """What is published. Raises EncodeError, and ProtocolError for what is no topic name."""
+    if type(payload) is not bytes:
+        payload = (RAW if codec is None else resolve_codec(codec)).encode(payload)
+    elif codec is not None:
+        payload = resolve_codec(codec).encode(payload)
+    name = publisher.names.get(topic) or publisher.name(topic)
+    said = properties
+    is_told = expiry is not None or content_type or response_topic or correlation_data or user_properties
+    if is_told or codec is not None:
+        said = replace(properties) if properties is not None else Properties()
+        chosen = resolve_codec(codec)
+        if said.payload_format_indicator is None:
+            said.payload_format_indicator = chosen.payload_format
+        said.content_type = content_type or said.content_type or chosen.content_type
+        said.response_topic = response_topic or said.response_topic
+        said.correlation_data = correlation_data or said.correlation_data
+        said.user_properties = [*said.user_properties, *user_properties]
+        said.message_expiry_interval = expiry if expiry is not None else said.message_expiry_interval
+    return Message(name, payload, qos, retain, said)

@@ -1,0 +1,98 @@
+"""Outcomes: the fate of each message that was handed over, from leaving to the end, as the sender tells it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from linnet.client.errors import NotDelivered, PublishRejected
+from linnet.client.publication import ACKNOWLEDGED, NOT_DELIVERED, QUEUED, RECEIVED, REJECTED, SENT, Publication
+from linnet.client.store import ClientStore
+from linnet.client.waiters import Waiters
+from linnet.core.sender import Delivery, SenderObserver
+
+FIRST_ERROR = 0x80
+WHY = {"expired": "it expired before it could be sent", "too_large": "it is larger than what the server takes"}
+
+
+class Outcomes(SenderObserver):
+    """Tells the store, and those who wait, what becomes of messages."""
+
+    __slots__ = ("drop", "idle", "room", "said", "store", "unwritten")
+
+    def __init__(self, store: ClientStore, drop: Callable[[Publication, str], None]) -> None:
+        self.store = store
+        self.drop = drop  # is told of each message that is given up
+        self.said: Callable[[], str] = nothing  # what the server has added to the acknowledgement that is being taken
+        self.unwritten: list[Publication] = []  # on their way, but not written to the connection yet
+        self.idle = Waiters()  # whoever waits until nothing is on its way, or can be
+        self.room = Waiters()  # whoever waits to hand something over
+
+    def __repr__(self) -> str:
+        return f"<Outcomes: {len(self.unwritten)} not written yet>"
+
+    def written(self) -> None:
+        """All that was on its way has been written to the connection."""
+        unwritten = self.unwritten
+        self.unwritten = []
+        for publication in unwritten:
+            if publication.message.qos:
+                publication.was_sent = True
+                if publication.state is QUEUED:
+                    publication.state = SENT
+            else:
+                if publication.key:
+                    self.store.forget(publication.key)
+                publication.finish(ACKNOWLEDGED, None)
+        if self.idle:
+            self.idle.wake_all()
+
+    def launched(self, delivery: Delivery) -> None:
+        """The sender has put it into the outbox."""
+        publication = delivery.origin
+        if delivery.packet_id:
+            self.store.sent(publication.key, delivery.packet_id)
+        self.unwritten.append(publication)
+        if self.room:
+            self.room.wake()
+
+    def released(self, delivery: Delivery) -> None:
+        """The server has it, and may not have it twice."""
+        publication = delivery.origin
+        publication.state = RECEIVED
+        self.store.received(publication.key)
+
+    def settled(self, delivery: Delivery, reason_code: int) -> None:
+        """The server has acknowledged it, or refused it."""
+        publication = delivery.origin
+        publication.reason_code = reason_code
+        self.store.forget(publication.key)
+        if self.idle:
+            self.idle.wake_all()
+        if reason_code < FIRST_ERROR:
+            publication.finish(ACKNOWLEDGED, None)
+            return
+        said = self.said()
+        what = f"the server refused a message to {publication.message.topic!r}"
+        publication.finish(REJECTED, PublishRejected(what, reason_code, said))
+
+    def dropped(self, delivery: Delivery, why: str) -> None:
+        """The sender cannot send it."""
+        self.give_up(delivery.origin, WHY[why])
+
+    def give_up(self, publication: Publication, why: str) -> None:
+        """A message will not go out any more."""
+        self.fail(publication, NotDelivered(why, publication.was_sent))
+        self.drop(publication, why)
+
+    def fail(self, publication: Publication, fault: Exception) -> None:
+        """The same, for a reason that the program is told as it is."""
+        if publication.key:
+            self.store.forget(publication.key)
+        publication.finish(NOT_DELIVERED, fault)
+        if self.room:
+            self.room.wake()
+
+
+def nothing() -> str:
+    """No acknowledgement is being taken."""
+    return ""
