@@ -1,8 +1,8 @@
 """What happens to a client besides messages, and who is told.
 
-    @client.on(linnet.Disconnected)
-    def gone(event: linnet.Disconnected) -> None:
-        print("lost:", event.detail)
+@client.on(linnet.Disconnected)
+def gone(event: linnet.Disconnected) -> None:
+    print("lost:", event.detail)
 """
 
 from __future__ import annotations

@@ -22,7 +22,6 @@ from linnet.client.publication import (
 from linnet.client.store import ClientStore
 from linnet.core.backlog import Backlog
 from linnet.core.sender import (
-    PUBCOMP,
     Sender,
     begin_anew,
     new_delivery,
@@ -31,6 +30,7 @@ from linnet.core.sender import (
 from linnet.core.server_limits import ServerLimits
 from linnet.core.topics import TopicRules
 from linnet.errors import LinnetError, NotSupported
+from linnet.wire.header import PacketType
 from linnet.wire.message import Message
 
 if TYPE_CHECKING:
@@ -228,7 +228,7 @@ class Publisher:
         again = []
         for delivery in begin_anew(self.sender):
             publication = delivery.origin
-            if delivery.awaits == PUBCOMP:
+            if delivery.awaits == PacketType.PUBCOMP:
                 self.outcomes.settled(delivery, publication.reason_code)
             elif delivery.qos == 1 or not publication.was_sent or self.offline.resend_qos2:
                 again.append(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from linnet.client.publication import RECEIVED, SENT, Publication
 from linnet.client.publishing import Publisher
 from linnet.client.store import Kept, Saved
-from linnet.core.sender import PUBACK, PUBCOMP, PUBREC, Delivery, new_delivery
+from linnet.core.sender import Delivery, new_delivery
+from linnet.wire.header import PacketType
 
 
 def restore(publisher: Publisher, saved: Saved) -> list[Publication]:
@@ -33,8 +34,9 @@ def put_in_flight(publisher: Publisher, delivery: Delivery, kept: Kept) -> None:
     sender = publisher.sender
     delivery.origin.state = RECEIVED if kept.is_released else SENT
     delivery.packet_id = sender.last_id = kept.packet_id
-    delivery.awaits = PUBCOMP if kept.is_released else PUBACK if kept.qos == 1 else PUBREC
+    delivery.awaits = PacketType.PUBACK if kept.qos == 1 else PacketType.PUBREC
     if kept.is_released:
+        delivery.awaits = PacketType.PUBCOMP
         delivery.message = None
     sender.in_flight[kept.packet_id] = delivery
     sender.backlog.in_flight += 1
