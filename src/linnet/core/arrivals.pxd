@@ -1,6 +1,7 @@
 cimport cython
 
 from linnet.core.outbox cimport Outbox
+from linnet.core.receiver cimport Receiver
 from linnet.core.statistics cimport Statistics
 from linnet.wire.message cimport packet_id_bytes
 
@@ -28,17 +29,19 @@ cdef class Arrivals:
     cdef public dict given_up
     cdef public bint has_properties
     cdef public int maximum
+    cdef public object on_receive
     cdef public object on_release
     cdef public object on_room
     cdef public Outbox outbox
     cdef public int outstanding
     cdef public object pending
+    cdef public Receiver receiver
     cdef public dict unacknowledged
 
     @cython.locals(arrival=Arrival)
     cpdef Arrival add(self, int packet_id, int qos)
     @cython.locals(arrival=Arrival)
     cpdef advance(self)
-    @cython.locals(outbox=Outbox, statistics=Statistics, reason_code=int)
+    @cython.locals(outbox=Outbox, statistics=Statistics, reason_code=int, is_last=bint)
     cpdef acknowledge(self, Arrival arrival)
     cpdef ended(self)

@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Callable
 
 from linnet.core.outbox import Outbox
+from linnet.core.receiver import Receiver
 from linnet.errors import ProtocolError, ReasonCode
 from linnet.wire.message import packet_id_bytes
 
@@ -75,11 +76,13 @@ class Arrivals:
         "given_up",
         "has_properties",
         "maximum",
+        "on_receive",
         "on_release",
         "on_room",
         "outbox",
         "outstanding",
         "pending",
+        "receiver",
         "unacknowledged",
     )
 
@@ -88,6 +91,8 @@ class Arrivals:
         self.pending: deque[Arrival] = deque()  # in the order of arrival
         self.given_up: dict[int, Arrival] = {}  # by packet identifier
         self.unacknowledged: dict[int, Arrival] = {}  # of connections before this one
+        self.receiver = Receiver(maximum)  # of QoS 2
+        self.on_receive: Callable[[int], None] = _nobody  # told when PUBREC goes out: a repetition is not to be taken
         self.on_release: Callable[[int], None] = _nobody  # told when an identifier of QoS 2 is done with
         self.outstanding = 0  # how many the server counts against our Receive Maximum
         self.outbox: Outbox | None = None
@@ -158,19 +163,23 @@ class Arrivals:
         self.begin()
         statistics = outbox.statistics
         reason_code = arrival.reason_code if self.has_properties else 0
+        is_last = arrival.qos == 1 or reason_code >= FIRST_ERROR
         if arrival.qos == 1:
             statistics.puback_sent += 1
             outbox.put(PUBACK_REASON_START if reason_code else PUBACK_START)
-            self.ended()
         else:
             statistics.pubrec_sent += 1
             outbox.put(PUBREC_REASON_START if reason_code else PUBREC_START)
-            if reason_code >= FIRST_ERROR:
+            if is_last:
+                self.receiver.release(arrival.packet_id)  # what comes next with it is a new message [MQTT-4.3.3-9]
                 self.on_release(arrival.packet_id)
-                self.ended()
+            else:
+                self.on_receive(arrival.packet_id)
         outbox.put(packet_id_bytes(arrival.packet_id))
         if reason_code:
             outbox.put(bytes((reason_code,)))
+        if is_last or not self.has_properties:
+            self.ended()  # more may be read by that, and answered: nothing of this packet may come after it
 
     def repeat(self, packet_id: int) -> None:
         """Send a PUBREC again, for the server has not seen the one before [MQTT-4.3.3-10]."""
@@ -181,7 +190,7 @@ class Arrivals:
         outbox.put(packet_id_bytes(packet_id))
 
     def ended(self) -> None:
-        """An exchange is over: the server may send one more."""
+        """An exchange is over: the server may send one more. Before 5.0, when it does anyhow: we may read one more."""
         if self.outstanding > 0:
             self.outstanding -= 1
         if self.on_room is not None and self.outstanding < self.maximum:
@@ -197,6 +206,8 @@ class Arrivals:
             return  # of a connection that is gone
         self.given_up[arrival.packet_id] = arrival
         self.advance()
+        if not self.has_properties:
+            self.ended()
 
 
 def _nobody(packet_id: int) -> None:
