@@ -26,6 +26,7 @@ cdef class ClientConnection(Connection):
     cdef public str reason_string
     cdef public dict requests
     cdef public double round_trip
+    cdef public dict topics
 
     @cython.locals(frames=FrameReader, qos=int)
     cpdef receive_publish(self, double now)

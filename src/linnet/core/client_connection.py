@@ -18,6 +18,7 @@ from linnet.core.outbox import Outbox
 from linnet.core.receiver import Receiver
 from linnet.core.sender import Sender
 from linnet.core.server_limits import ServerLimits
+from linnet.core.topics import TopicRules
 from linnet.errors import ProtocolError, ReasonCode
 from linnet.wire.acks import Puback, Pubcomp, Pubrec, Pubrel
 from linnet.wire.codec import Packet
@@ -29,6 +30,8 @@ from linnet.wire.publish import read_into
 from linnet.wire.subscribe import Suback, Unsuback
 
 PUBREL = 6
+MOST_TOPICS = 10_000  # topic names that are remembered to be right
+RULES = TopicRules()
 MOST_REQUESTS = 1000  # SUBSCRIBEs and UNSUBSCRIBEs that are sent without an answer
 PINGREQ = b"\xc0\x00"
 QUIET = 0.75  # of the keep-alive, after which a PINGREQ goes out: the server must hear us within all of it
@@ -76,6 +79,7 @@ class ClientConnection(Connection):
         "reason_string",
         "requests",
         "round_trip",
+        "topics",
     )
 
     def __init__(
@@ -101,7 +105,9 @@ class ClientConnection(Connection):
         self.arrivals = Arrivals(0)
         self.aliases: IncomingAliases | None = None
         self.limits = ServerLimits(self.version)
-        self.requests: dict[int, Callable[[Any, float], None]] = {}  # SUBSCRIBEs and UNSUBSCRIBEs without an answer
+        self.topics: dict[bytes, None] = {}  # names that were found to be right
+        # SUBSCRIBEs and UNSUBSCRIBEs without an answer: what has to come, with how many reason codes, who wants it
+        self.requests: dict[int, tuple[int, int, Callable[[Any, float], None]]] = {}
         self.later: deque[tuple[Any, Callable[[Any, float], None]]] = deque()  # those that are yet to be sent
         self.goodbye: Disconnect | None = None  # what the server said when it left
         self.reason_string = ""  # of the acknowledgement that is being taken
@@ -135,6 +141,7 @@ class ClientConnection(Connection):
         self.sender = sender
         self.receiver = receiver
         self.arrivals = arrivals
+        arrivals.receiver = receiver
         sender.reserved = self.requests
         arrivals.attach(self.outbox, self.has_properties, enter)
         sender.attach(self.outbox, window, now)
@@ -149,6 +156,8 @@ class ClientConnection(Connection):
         self.statistics.publish_received(qos)
         if message.alias or not message.topic_name:
             self.resolve(message)
+        if message.topic_name not in self.topics:
+            check_topic(message.topic_name, self.topics)
         if qos:
             self.arrive(message)
             return
@@ -204,7 +213,8 @@ class ClientConnection(Connection):
         Connection.receive_ack(self, kind, packet_id, reason_code, now)
         if kind == PUBREL:
             self.arrivals.on_release(packet_id)
-            self.arrivals.ended()
+            if self.has_properties:
+                self.arrivals.ended()
 
     def dispatch(self, packet: Packet, now: float) -> None:
         """Take a decoded packet, in the state where it may come [MQTT-3.2.0-1, MQTT-3.2.0-2]."""
@@ -291,17 +301,14 @@ class ClientConnection(Connection):
         packet.packet_id = packet_id
         encoded = packet.encode(self.version)
         self.limits.check_packet(encoded)
-        self.requests[packet_id] = then
+        self.requests[packet_id] = (packet.type + 1, len(packet.filters), then)
         self.statistics.sent(packet.type)
         self.outbox.put(encoded)
 
     def answered(self, packet: Suback | Unsuback, now: float) -> None:
         """The answer to a SUBSCRIBE or UNSUBSCRIBE [MQTT-3.8.4-1, MQTT-3.10.4-4]."""
-        then = self.requests.pop(packet.packet_id, None)
-        if then is None:
-            raise ProtocolError(
-                ReasonCode.PROTOCOL_ERROR, f"an answer to {packet.packet_id}, which asked nothing", "MQTT-3.8.4-2"
-            )
+        kind, filters, then = self.requests.pop(packet.packet_id, NOTHING_ASKED)
+        check_answer(packet, kind, filters if self.has_properties or kind == PacketType.SUBACK else 0)
         then(packet, now)
         if self.later:
             self.ask(*self.later.popleft())
@@ -319,7 +326,7 @@ class ClientConnection(Connection):
         period = self.keep_alive * QUIET
         if self.waiting:
             self.pinged_at = 0.0  # it is we who do not listen
-        elif self.pinged_at and now - self.pinged_at >= self.ping_timeout:
+        elif self.pinged_at and now >= max(self.pinged_at, self.last_heard) + self.ping_timeout:
             self.finish(f"the server did not answer PINGREQ within {self.ping_timeout:g} s", now)
             return
         quiet_since = min(self.last_sent, max(self.last_heard, self.pinged_at) if not self.waiting else self.last_sent)
@@ -332,7 +339,7 @@ class ClientConnection(Connection):
             quiet_since = now
         due = quiet_since + period
         if self.pinged_at:
-            due = min(due, self.pinged_at + self.ping_timeout)
+            due = min(due, max(self.pinged_at, self.last_heard) + self.ping_timeout)
         self.deadline = self.deadlines.at(max(due, now + 0.01), self.keep_alive_is_due)
 
     def ended(self, was_open: bool, now: float) -> None:
@@ -346,3 +353,28 @@ class ClientConnection(Connection):
         self.requests = {}
         self.later.clear()
         self.owner.ended(self, was_open, now)
+
+
+def check_topic(name: bytes, known: dict[bytes, None]) -> None:
+    """Raise unless a message may have this topic name, and remember that [MQTT-1.5.4-1, MQTT-3.3.2-2]."""
+    RULES.check_name(name)
+    if len(known) >= MOST_TOPICS:
+        known.clear()
+    known[name] = None
+
+
+def check_answer(packet: Suback | Unsuback, kind: int, filters: int) -> None:
+    """Raise unless an answer is of the kind that was asked for, with a reason code for each topic filter."""
+    if kind != packet.type:
+        detail = f"packet type {packet.type} answers {packet.packet_id}, which asked nothing of the kind"
+        raise ProtocolError(ReasonCode.PROTOCOL_ERROR, detail, "MQTT-3.8.4-2")
+    if len(packet.reason_codes) != filters:
+        detail = f"{len(packet.reason_codes)} reason codes for {filters} topic filters"
+        raise ProtocolError(ReasonCode.PROTOCOL_ERROR, detail, "MQTT-3.8.4-6")
+
+
+def _nobody(answer: Any, now: float) -> None:
+    """Nobody wants an answer."""
+
+
+NOTHING_ASKED = (0, 0, _nobody)
