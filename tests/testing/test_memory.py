@@ -62,8 +62,7 @@ async def test_a_client_needs_no_port() -> None:
         wishes = Subscribe(1, [("a", SubscriptionOptions(1))], Properties())
         await wire.ask(wishes, Suback, 1)
         await wire.ask(Publish("a", LARGE, 1, packet_id=2), Puback, 2)
-        message = await wire.until(lambda: wire.inbox.popleft() if wire.inbox else None, "the message")
-        assert message.payload == LARGE
+        assert (await wire.next()).payload == LARGE
         wire.send(Disconnect())
         assert await wire.closed() is None
         assert broker.server.connections == []

@@ -1,13 +1,11 @@
 """A client in a few lines, for connections that are no sockets of asyncio's making: `dial`."""
 
 import asyncio
-from typing import Any, TypeVar
+from typing import Any
 
 from linnet.testing import BlockingBroker, Broker
 from linnet.wire import V5, Connack, Connect, Version
 from tests.peer import Line
-
-T = TypeVar("T")
 
 
 class Wire(Line):
@@ -17,6 +15,9 @@ class Wire(Line):
         super().__init__(version, lambda packet: False)
         self.error: Exception | None = None
         self.is_paused = False
+
+    def connection_made(self, transport: Any) -> None:
+        self.transport = transport  # which uvloop's are not derived from asyncio's
 
     def connection_lost(self, error: Exception | None) -> None:
         self.error = error
@@ -28,6 +29,10 @@ class Wire(Line):
     def resume_writing(self) -> None:
         self.is_paused = False
         self.wake()
+
+    async def next(self) -> Any:
+        """The next packet that is no answer."""
+        return await self.until(lambda: self.inbox.popleft() if self.inbox else None, "a packet")
 
     async def closed(self) -> Exception | None:
         """Waits for the end of the connection; with what error it came."""
@@ -43,9 +48,9 @@ async def connected(broker: Broker | BlockingBroker, client_id: str, **fields: A
     return wire
 
 
-async def over_tcp(broker: Broker, client_id: str) -> Wire:
+async def over_tcp(broker: Broker, client_id: str, **fields: Any) -> Wire:
     """A client that has come in by the port."""
     wire = Wire()
     await asyncio.get_running_loop().create_connection(lambda: wire, broker.host, broker.port)
-    await wire.ask(Connect(client_id), Connack)
+    await wire.ask(Connect(client_id, **fields), Connack)
     return wire

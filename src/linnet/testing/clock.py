@@ -10,12 +10,13 @@ work as ever, and whoever waits for a client or a socket does so by the real tim
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
+    import asyncio
+
     from linnet.net.turn import Turn
     from linnet.server import Broker
 
@@ -99,6 +100,13 @@ class StoppedLoop:
         """The time at which the clock stands, in seconds."""
         return self.clock.now
 
-    def call_at(self, when: float, action: Callable[[], None]) -> asyncio.TimerHandle:
-        """A handle that may be cancelled, of a call that only `advance` makes."""
-        return asyncio.TimerHandle(when, action, (), self.loop)
+    def call_at(self, when: float, action: Callable[[], None]) -> Uncalled:
+        """Something that may be cancelled, and that only `advance` does."""
+        return Uncalled()
+
+
+class Uncalled:
+    """Stands for a timer."""
+
+    def cancel(self) -> None:
+        """Nothing would have happened anyhow."""
