@@ -3,8 +3,8 @@
 import asyncio
 import sys
 
-import gmqtt  # type: ignore[import-untyped]
-from gmqtt.storage import PersistentStorage  # type: ignore[import-untyped]
+import gmqtt
+from gmqtt.storage import PersistentStorage
 from meter import PAYLOAD, TOPIC, WINDOW, Meter, Task, say, task
 
 
