@@ -1,6 +1,6 @@
 """linnet: an MQTT 3.1, 3.1.1 and 5.0 broker, to be run or to be embedded, and a client.
 
-What is named here is public, and nothing else is.
+What is named here is public, and nothing else is. (PYTEST_DONT_REWRITE: the plugin is loaded before tests are.)
 """
 
 from importlib import import_module

@@ -123,7 +123,7 @@ class Client:
         QueueFull. Whoever cancels it withdraws a message that was not written yet.
         """
         publisher = self.publisher
-        message = composed(publisher, topic, payload, **options)
+        message = composed(publisher, topic, payload, options)
         if publisher.sender.waiting is not None:
             await publisher.wait_for_room(message)
         publication = publisher.send(message)
@@ -143,7 +143,7 @@ class Client:
 
         Raises what `publish` raises before anything is sent; QueueFull where that would wait.
         """
-        return self.publisher.send(composed(self.publisher, topic, payload, **options))
+        return self.publisher.send(composed(self.publisher, topic, payload, options))
 
     # -- subscribing
 

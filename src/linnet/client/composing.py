@@ -28,10 +28,19 @@ class PublishOptions(TypedDict, total=False):
     properties: Properties | None  # instead of the four above, or with them
 
 
-def composed(
+def composed(publisher: Publisher, topic: str, payload: Any, options: PublishOptions) -> Message:
+    """What is published. Raises EncodeError, TypeError, and ProtocolError for what is no topic name."""
+    if type(payload) is bytes and len(options) <= 1:
+        name = publisher.names.get(topic)
+        if name is not None and (not options or "qos" in options):
+            return Message(name, payload, options.get("qos", 0))
+    return described(publisher, topic, payload, **options)
+
+
+def described(
     publisher: Publisher,
     topic: str,
-    payload: Any = b"",
+    payload: Any,
     qos: int = 0,
     retain: bool = False,
     codec: Any = None,
@@ -42,12 +51,12 @@ def composed(
     user_properties: Sequence[tuple[str, str]] = (),
     properties: Properties | None = None,
 ) -> Message:
-    """What is published. Raises EncodeError, and ProtocolError for what is no topic name."""
+    """The same, with all that can be said of a message."""
     if type(payload) is not bytes:
         payload = (RAW if codec is None else resolve_codec(codec)).encode(payload)
     elif codec is not None:
         payload = resolve_codec(codec).encode(payload)
-    name = publisher.names.get(topic) or publisher.name(topic)
+    name = publisher.name(topic)
     said = properties
     is_told = expiry is not None or content_type or response_topic or correlation_data or user_properties
     if is_told or codec is not None:

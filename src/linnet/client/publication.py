@@ -21,6 +21,9 @@ NOT_DELIVERED = "not delivered"
 WITHDRAWN = "withdrawn"
 
 
+REASONS: dict[int, ReasonCode] = {int(code): code for code in ReasonCode}
+
+
 class Publication:
     """One message on its way. It can be awaited: for the reason code of the server's acknowledgement.
 
@@ -58,7 +61,7 @@ class Publication:
             yield from waiter
         if self.fault is not None:
             raise self.fault
-        return ReasonCode(self.reason_code) if self.reason_code else ReasonCode.SUCCESS
+        return REASONS[self.reason_code]
 
     def cancel(self) -> bool:
         """Withdraw it if it was not written yet; whether it was. What was written runs on."""

@@ -106,21 +106,22 @@ class Publisher:
         if limits is not None and (message.qos > limits.maximum_qos or message.retain or message.size() > 1024):
             limits.check_publish(message)
         publication = Publication(self, message)
+        qos = message.qos
         message.received_at = now
-        if message.qos == 0 and line is not None and not line.is_blocked and self.sender.waiting is None:
+        if qos == 0 and line is not None and not line.is_blocked and self.sender.waiting is None:
             self.write(publication, line, now)
             return publication
-        if line is None and message.qos == 0 and self.offline.qos0 != "keep":
+        if line is None and qos == 0 and self.offline.qos0 != "keep":
             return self.refuse(publication)
         if self.is_full(message):
             self.overflow()
         self.last_key += 1
         publication.key = self.last_key
-        self.store.keep(publication.key, message, message.qos, now)
-        if message.qos == 0:
+        self.store.keep(publication.key, message, qos, now)
+        if qos == 0:
             self.sender.keep(message, 0, message.retain, b"", publication)
         else:
-            self.sender.deliver(message, message.qos, message.retain, b"", publication, now)
+            self.sender.deliver(message, qos, message.retain, b"", publication, now)
         return publication
 
     def write(self, publication: Publication, line: Line, now: float) -> None:

@@ -19,7 +19,12 @@ cdef int PUBREL_HEADER
 cdef int PUBCOMP_HEADER
 cdef bytes PUBCOMP_START
 
+cdef int NO_SUBSCRIBERS
+
 cdef bint is_ack(int header)
+
+@cython.locals(octets="const unsigned char *")
+cdef bint is_for_nobody(int header, bytes data, Py_ssize_t stop)
 
 cdef class Connection:
     cdef public str closed_because
@@ -39,10 +44,10 @@ cdef class Connection:
     cdef public bint wants_reasons
 
     cpdef receive(self, bytes data, double now)
-    @cython.locals(frames=FrameReader, header=int)
+    @cython.locals(frames=FrameReader, header=int, size=Py_ssize_t)
     cpdef proceed(self, double now)
     cpdef receive_publish(self, double now)
     @cython.locals(octets="const unsigned char *", packet_id=int)
-    cpdef receive_short_ack(self, int kind, bytes data, Py_ssize_t at, double now)
+    cpdef receive_short_ack(self, int kind, bytes data, Py_ssize_t at, int reason_code, double now)
     @cython.locals(sender=Sender, receiver=Receiver, known=bint)
     cpdef receive_ack(self, int kind, int packet_id, int reason_code, double now)

@@ -38,6 +38,8 @@ PUBREC_HEADER = 0x50
 PUBREL_HEADER = 0x62
 PUBCOMP_HEADER = 0x70
 
+NO_SUBSCRIBERS = 0x10
+
 PUBREL_NOT_FOUND_START = b"\x62\x03"
 PUBCOMP_START = b"\x70\x02"
 PUBCOMP_NOT_FOUND_START = b"\x70\x03"
@@ -48,6 +50,12 @@ PUBREL_START = b"\x62\x02"
 def is_ack(header: int) -> bool:
     """Whether this first byte begins a PUBACK, PUBREC, PUBREL or PUBCOMP."""
     return header in (PUBACK_HEADER, PUBREC_HEADER, PUBREL_HEADER, PUBCOMP_HEADER)
+
+
+def is_for_nobody(header: int, data: bytes, stop: int) -> bool:
+    """Whether this is a PUBACK or PUBREC of a message that nobody has subscribed to, without properties."""
+    octets = data
+    return header in (PUBACK_HEADER, PUBREC_HEADER) and octets[stop - 1] == NO_SUBSCRIBERS
 
 
 class Connection:
@@ -126,8 +134,12 @@ class Connection:
                     if header >> 4 == PUBLISH:
                         self.receive_publish(now)
                         continue
-                    if frames.stop - frames.body == 2 and is_ack(header):
-                        self.receive_short_ack(header >> 4, frames.data, frames.body, now)
+                    size = frames.stop - frames.body
+                    if size == 2 and is_ack(header):
+                        self.receive_short_ack(header >> 4, frames.data, frames.body, 0, now)
+                        continue
+                    if size == 3 and self.has_properties and is_for_nobody(header, frames.data, frames.stop):
+                        self.receive_short_ack(header >> 4, frames.data, frames.body, NO_SUBSCRIBERS, now)
                         continue
                 self.receive_other(header, frames.data[frames.body : frames.stop], now)
         except ProtocolError as error:
@@ -137,14 +149,14 @@ class Connection:
         """Take the PUBLISH that the frame reader stands at."""
         raise NotImplementedError
 
-    def receive_short_ack(self, kind: int, data: bytes, at: int, now: float) -> None:
-        """Take an acknowledgement of four bytes."""
+    def receive_short_ack(self, kind: int, data: bytes, at: int, reason_code: int, now: float) -> None:
+        """Take an acknowledgement that has no properties."""
         octets = data
         packet_id = octets[at] << 8 | octets[at + 1]
         if packet_id == 0:
             raise MalformedPacket("acknowledgement of packet identifier 0", "MQTT-2.2.1-3")
         self.statistics.ack_received(kind)
-        self.receive_ack(kind, packet_id, 0, now)
+        self.receive_ack(kind, packet_id, reason_code, now)
 
     def receive_ack(self, kind: int, packet_id: int, reason_code: int, now: float) -> None:
         """Take a PUBACK, PUBREC, PUBREL or PUBCOMP."""

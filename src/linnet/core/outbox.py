@@ -167,7 +167,7 @@ class Outbox:
                 extra += MESSAGE_EXPIRY_INTERVAL + left.to_bytes(4, "big")
             if self.aliases is not None:
                 alias, known = self.aliases.use(topic_name)
-                extra += TOPIC_ALIAS + alias.to_bytes(2, "big")
+                extra += TOPIC_ALIAS + packet_id_bytes(alias)
                 if known:
                     topic_name = b""
         else:

@@ -29,13 +29,19 @@ cdef class Delivery:
 @cython.locals(delivery=Delivery)
 cpdef Delivery new_delivery(Message message, int qos, bint retain, bytes extra, object origin)
 
+cdef class SenderObserver:
+    cpdef launched(self, Delivery delivery)
+    cpdef released(self, Delivery delivery)
+    cpdef settled(self, Delivery delivery, int reason_code)
+    cpdef dropped(self, Delivery delivery, str why)
+
 @cython.final
 cdef class Sender:
     cdef public Backlog backlog
     cdef public dict in_flight
     cdef public int last_id
     cdef public Outbox outbox
-    cdef public object observer
+    cdef public SenderObserver observer
     cdef public int quota
     cdef public dict released
     cdef public object resending

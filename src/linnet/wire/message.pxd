@@ -1,5 +1,8 @@
 cimport cython
 
+from linnet.wire.varint cimport encode_varint
+
+cdef list FIRST_BYTES
 cdef list PACKET_IDS
 cdef int HEADER
 

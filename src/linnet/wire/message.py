@@ -19,6 +19,7 @@ PUBLISH = 3
 HEADER = 0x30  # the first byte of a PUBLISH, without flags
 NEVER = -1  # a message expiry interval that is absent
 
+FIRST_BYTES = [bytes((first,)) for first in range(256)]
 PACKET_IDS: list[bytes | None] = [None] * 65536
 
 
@@ -207,7 +208,7 @@ class Message:
 
 def encode_start(header: int, remaining: int, topic_name: bytes) -> bytes:
     """Fixed header and topic name."""
-    return bytes((header,)) + encode_varint(remaining) + len(topic_name).to_bytes(2, "big") + topic_name
+    return FIRST_BYTES[header] + encode_varint(remaining) + packet_id_bytes(len(topic_name)) + topic_name
 
 
 def forwardable(properties: Properties) -> bytes:

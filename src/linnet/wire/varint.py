@@ -5,12 +5,13 @@ from __future__ import annotations
 from linnet.errors import MalformedPacket
 
 MAXIMUM = 268_435_455  # four bytes of seven bits
+SHORT = [bytes((value,)) for value in range(0x80)]  # those of one byte, which most are
 
 
 def encode_varint(value: int) -> bytes:
     """The shortest form, which is the only one allowed [MQTT-1.5.5-1]."""
     if 0 <= value < 0x80:
-        return bytes((value,))
+        return SHORT[value]
     if value < 0 or value > MAXIMUM:
         raise MalformedPacket(f"{value} does not fit a variable byte integer")
     encoded = bytearray()
