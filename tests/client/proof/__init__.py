@@ -1,0 +1,1 @@
+"""The promises of the client, each proved against this broker and against Mosquitto."""
