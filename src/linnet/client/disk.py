@@ -134,6 +134,8 @@ class DiskStore(ClientStore):
     with an empty one.
     """
 
+    is_lasting = True
+
     def __init__(
         self,
         path: str | os.PathLike[str],

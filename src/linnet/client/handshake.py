@@ -82,7 +82,7 @@ class Handshake:
         is_fresh = options.clean_start and not keeper.has_session
         if version.has_properties:
             return await self.open(version, is_fresh, keeper)
-        lasts = bool(options.session_expiry) or keeper.is_lasting or not options.clean_start
+        lasts = bool(options.session_expiry) or options.store.is_lasting or not options.clean_start
         if lasts and is_fresh:  # an empty session that stays: before 5.0 that takes a connection of its own
             line = await self.open(version, True, Wiper())
             line.connection.leave(0, Properties(), line.begin())
@@ -140,7 +140,7 @@ class Handshake:
         """What CONNECT says in 5.0 about what we want and what we take."""
         options = self.keeper.options
         properties = replace(options.properties)
-        properties.session_expiry_interval = options.expiry(self.keeper.is_lasting) or None
+        properties.session_expiry_interval = options.expiry(options.store.is_lasting) or None
         if options.receive_maximum < DEFAULT_RECEIVE_MAXIMUM:
             properties.receive_maximum = options.receive_maximum
         properties.maximum_packet_size = options.maximum_packet_size

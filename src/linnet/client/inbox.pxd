@@ -12,6 +12,7 @@ cdef class Valve:
     cdef public object connection
     cdef public object enter
     cdef public dict held
+    cdef public bint is_closed
 
 @cython.final
 cdef class Inbox:
@@ -21,6 +22,7 @@ cdef class Inbox:
     cdef public bint ended
     cdef public object fault
     cdef public Py_ssize_t limit
+    cdef public list orphans
     cdef public int policy
     cdef public object queue
     cdef public dict readers
@@ -39,5 +41,6 @@ cdef class Inbox:
 cdef class Reader:
     cdef public object current
     cdef public Inbox inbox
+    cdef public bint is_for_one
 
     cpdef processed(self)

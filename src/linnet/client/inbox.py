@@ -27,14 +27,18 @@ ACKNOWLEDGEMENTS = {"processed": PROCESSED, "arrival": ARRIVAL, "manual": MANUAL
 
 
 class Valve:
-    """Whether the connection is read: not while somebody has more than it can take."""
+    """Whether the connection is read: not while somebody has more than it can take.
 
-    __slots__ = ("connection", "enter", "held")
+    But it is read while the program waits for an answer, or one that asks while its inbox is full would never get it.
+    """
+
+    __slots__ = ("connection", "enter", "held", "is_closed")
 
     def __init__(self) -> None:
         self.connection: Any = None
         self.enter: Callable[[], float] = _never
-        self.held: dict[Inbox, None] = {}  # whose inboxes are full
+        self.held: dict[object, None] = {}  # the inboxes that are full, for one
+        self.is_closed = False
 
     def __repr__(self) -> str:
         return f"<Valve held by {len(self.held)}>"
@@ -43,26 +47,37 @@ class Valve:
         """A new connection: it is not read either, if somebody has too much still."""
         self.connection = connection
         self.enter = enter
-        if self.held:
-            connection.pause()
+        self.update()
 
     def detach(self) -> None:
         """The connection is gone."""
         self.connection = None
+        self.is_closed = False
 
-    def hold(self, inbox: Inbox) -> None:
+    def hold(self, who: object) -> None:
         """Read no more until this one has room."""
-        if inbox not in self.held:
-            self.held[inbox] = None
-            if len(self.held) == 1 and self.connection is not None:
-                self.connection.pause()
+        self.held[who] = None
+        self.update()
 
-    def release(self, inbox: Inbox) -> None:
+    def release(self, who: object) -> None:
         """This one has room."""
-        if inbox in self.held:
-            del self.held[inbox]
-            if not self.held and self.connection is not None:
-                self.connection.go_on(self.enter())
+        if who in self.held:
+            del self.held[who]
+            self.update()
+
+    def update(self) -> None:
+        """Stop reading, or read on; to be called whenever an answer begins or ends to be waited for."""
+        connection = self.connection
+        if connection is None or not connection.is_open:
+            return
+        shuts = len(self.held) > 0 and not (connection.sender.in_flight or connection.requests)
+        if shuts == self.is_closed:
+            return
+        self.is_closed = shuts
+        if shuts:
+            connection.pause()
+        else:
+            connection.go_on(self.enter())
 
 
 class Inbox:
@@ -75,6 +90,7 @@ class Inbox:
         "ended",
         "fault",
         "limit",
+        "orphans",
         "policy",
         "queue",
         "readers",
@@ -94,6 +110,7 @@ class Inbox:
         self.queue: deque[Any] = deque()
         self.zeros = 0  # how many of those have QoS 0
         self.readers: dict[Any, Reader] = {}  # by the task that reads
+        self.orphans: list[Any] = []  # messages that were got by tasks that are over
         self.waiters: deque[asyncio.Future[None]] = deque()
         self.received = 0
         self.dropped = 0  # messages of QoS 0 that found no room
@@ -176,6 +193,14 @@ class Inbox:
                 task.add_done_callback(reader.finished)
         return reader
 
+    def forget_orphans(self) -> None:
+        """Another message is asked for: what tasks took that are over was processed."""
+        orphans = self.orphans
+        self.orphans = []
+        for message in orphans:
+            if message.arrival is not None:
+                message.let_go(0)
+
     def end(self, fault: Exception | None) -> None:
         """Nothing more comes; what is there can still be taken."""
         if not self.ended:
@@ -190,6 +215,12 @@ class Inbox:
         the server, which keeps it for the next connection of the session.
         """
         self.end(None)
+        if was_processed:
+            self.forget_orphans()
+        for message in self.orphans:
+            if message.arrival is not None:
+                message.arrival.give_up()
+                message.arrival = None
         for reader in self.readers.values():
             if was_processed:
                 reader.processed()
@@ -210,10 +241,11 @@ class Inbox:
 class Reader:
     """One task that takes messages out of an inbox, and the message that it is at."""
 
-    __slots__ = ("current", "inbox")
+    __slots__ = ("current", "inbox", "is_for_one")
 
     def __init__(self, inbox: Inbox) -> None:
         self.inbox = inbox
+        self.is_for_one = False  # whether it was made to get one message, maybe by a task that does nothing else
         self.current: Any = None  # whose acknowledgement waits until the next is asked for
 
     def __repr__(self) -> str:
@@ -227,6 +259,8 @@ class Reader:
         inbox = self.inbox
         if self.current is not None:
             self.processed()
+        if inbox.orphans:
+            inbox.forget_orphans()
         while not inbox.queue:
             if inbox.ended:
                 if inbox.fault is not None:
@@ -253,10 +287,16 @@ class Reader:
             message.let_go(0)
 
     def finished(self, task: asyncio.Task[Any]) -> None:
-        """The task that read is over: what it was at was processed, unless it failed."""
+        """The task that read is over: what it was at was processed, unless it failed.
+
+        If it has got one message, it may have done so for another task: that one will ask for the next.
+        """
         self.inbox.readers.pop(task, None)
-        if task.cancelled() or task.exception() is not None:
+        if task.cancelled() or has_failed(task):
             self.give_up()
+        elif self.is_for_one and self.current is not None:
+            self.inbox.orphans.append(self.current)
+            self.current = None
         else:
             self.processed()
 
@@ -272,3 +312,8 @@ class Reader:
 def _never() -> float:
     """There is no connection."""
     return 0.0
+
+
+def has_failed(task: asyncio.Task[Any]) -> bool:
+    """Whether a task that is over has raised. Its `exception()` would keep asyncio from telling that nobody asked."""
+    return getattr(task, "_exception", None) is not None

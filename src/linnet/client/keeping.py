@@ -22,7 +22,6 @@ from linnet.client.places import Places
 from linnet.client.publication import Publication
 from linnet.client.publishing import Publisher
 from linnet.client.restoring import restore
-from linnet.client.store import ClientStore
 from linnet.client.subscriptions import Registry
 from linnet.core.arrivals import Arrivals
 from linnet.core.client_connection import ClientConnection, ClientOwner
@@ -70,12 +69,14 @@ class Keeper(ClientOwner):
         self.places = Places(options.addresses, events)
         self.client_id = options.client_id
         self.valve = Valve()
-        self.registry = Registry(self.valve)
+        self.registry = Registry(self.valve, options.claim_timeout)
         self.publisher = Publisher(
             options.offline, options.store, lambda one, why: events.tell(Dropped(one.message.topic, why))
         )
         self.receiver = Receiver(options.receive_maximum)
         self.arrivals = Arrivals(options.receive_maximum)
+        self.arrivals.on_crowd = self.crowded
+        self.arrivals.on_receive = options.store.keep_incoming
         self.arrivals.on_release = options.store.release_incoming
         self.state = NEW
         self.line: Line | None = None
@@ -103,11 +104,6 @@ class Keeper(ClientOwner):
         if self.line is not None:
             total.add(self.line.connection.statistics)
         return total
-
-    @property
-    def is_lasting(self) -> bool:
-        """Whether what is not done with outlives the program."""
-        return type(self.options.store) is not ClientStore
 
     async def start(self) -> None:
         """Open the store and the first connection. Raises ConnectFailed, ConnectRejected, StoreError."""
@@ -216,12 +212,14 @@ class Keeper(ClientOwner):
         if goodbye is not None and goodbye.reason_code:
             said = goodbye.properties.reason_string or ""
             if goodbye.reason_code in MOVES:
-                self.places.move(goodbye.properties.server_reference, goodbye.reason_code == ReasonCode.SERVER_MOVED)
+                is_final = goodbye.reason_code == ReasonCode.SERVER_MOVED
+                self.places.move(goodbye.properties.server_reference, is_final, line.handshake.address)
             return ConnectRejected("the server ended the connection", goodbye.reason_code, said)
         return ConnectionLost(connection.closed_because)
 
     def accepted(self, connection: ClientConnection, connack: Connack, now: float) -> None:
         """CONNACK said yes: the session goes on on this connection."""
+        self.check_server(connack)
         line = connection.stream
         store = self.options.store
         self.connack = connack
@@ -236,23 +234,39 @@ class Keeper(ClientOwner):
         is_kept = self.limits.session_expiry > 0 if connection.has_properties else not connection.connect.clean_start
         self.has_session = is_kept
         store.remember(self.client_id)
-        if self.options.authenticator is not None:
-            self.options.authenticator.finish(connack.properties.authentication_data or b"")
         connection.statistics.client_id = self.client_id
         connection.ping_timeout = self.options.ping_timeout
         connection.sender = self.publisher.sender  # whose identifiers are taken
         self.registry.attach(connection, line, connack.session_present)
         self.publisher.attached(line, connection.limits)
-        window = min(connection.limits.receive_maximum, self.options.max_inflight)
+        window = min(connection.limits.receive_maximum, self.options.window(connection.has_properties))
         connection.attach(self.publisher.sender, self.receiver, self.arrivals, line.begin, window, now)
         self.valve.attach(connection, line.begin)
         line.answer(None)
+
+    def crowded(self, is_crowded: bool) -> None:
+        """More has come in than may, from a server that heeds no Receive Maximum: read no more for now."""
+        if is_crowded:
+            self.valve.hold(self.arrivals)
+        else:
+            self.valve.release(self.arrivals)
+
+    def check_server(self, connack: Connack) -> None:
+        """Let the authenticator see whether this is the server that it says it is, before anything is told to it."""
+        authenticator = self.options.authenticator
+        if authenticator is not None:
+            try:
+                authenticator.finish(connack.properties.authentication_data or b"")
+            except Exception as fault:
+                detail = f"the server has not authenticated itself: {fault}"
+                raise ProtocolError(ReasonCode.UNSPECIFIED_ERROR, detail) from fault
 
     def refused(self, connection: ClientConnection, connack: Connack, now: float) -> None:
         """CONNACK said no."""
         code = connack.reason_code
         if code in MOVES:
-            self.places.move(connack.properties.server_reference, code == ReasonCode.SERVER_MOVED)
+            origin = connection.stream.handshake.address
+            self.places.move(connack.properties.server_reference, code == ReasonCode.SERVER_MOVED, origin)
         said = connack.properties.reason_string or ""
         what = f"{connection.stream.handshake.address} refused the connection"
         connection.stream.answer(ConnectRejected(what, code, said))
@@ -260,7 +274,7 @@ class Keeper(ClientOwner):
     def challenged(self, connection: ClientConnection, auth: Auth) -> Any:
         """The server wants another step of authentication."""
         authenticator = self.options.authenticator
-        if authenticator is None:
+        if authenticator is None or (connection.is_open and self.reauthenticated is None):
             return super().challenged(connection, auth)
         return authenticator.step(auth.properties.authentication_data or b"")
 
@@ -290,6 +304,8 @@ class Keeper(ClientOwner):
         connection.stream.answer(ConnectFailed(str(connection.stream.handshake.address), connection.closed_because))
         if not was_open:
             return
+        connection.stream.flush()  # what can still be written was sent; the rest never left
+        connection.outbox.take_pieces()
         self.publisher.detached()
         self.registry.detach()
         self.valve.detach()
@@ -304,7 +320,7 @@ class Keeper(ClientOwner):
         self.state = CLOSED
         if self.ready is not None and not self.ready.done():
             self.ready.set_exception(fault)
-        self.publisher.close(str(fault), self.is_lasting)
+        self.publisher.close(str(fault), self.options.store.is_lasting)
         self.registry.end(fault)
         self.options.store.close()
 
@@ -328,13 +344,13 @@ class Keeper(ClientOwner):
             self.task.cancel()
             await asyncio.gather(self.task, return_exceptions=True)
         if not was_closed:
-            self.publisher.close(why, self.is_lasting)
+            self.publisher.close(why, self.options.store.is_lasting)
             self.registry.end(None)
             self.options.store.close()
         self.fault = self.fault or Closed(why)
 
     def farewell(self) -> Properties:
         """A session that nobody asked for ends with the client, unless there is more to come from the store."""
-        keeps = self.is_lasting and not self.publisher.is_idle
+        keeps = self.options.store.is_lasting and not self.publisher.is_idle
         ends = self.options.session_expiry is None and self.limits.session_expiry > 0 and not keeps
         return Properties(session_expiry_interval=0 if ends and self.limits.version.has_properties else None)

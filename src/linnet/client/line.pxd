@@ -1,5 +1,6 @@
 cimport cython
 
+from linnet.client.inbox cimport Valve
 from linnet.client.outcomes cimport Outcomes
 from linnet.client.publishing cimport Publisher
 from linnet.core.client_connection cimport ClientConnection
@@ -22,6 +23,7 @@ cdef class Line:
     cdef public Publisher publisher
     cdef public object task
     cdef public object transport
+    cdef public Valve valve
     cdef public int window
     cdef public int writes
 

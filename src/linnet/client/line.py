@@ -11,6 +11,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
+from linnet.client.outcomes import STORE_PAUSE
 from linnet.client.publishing import Publisher
 from linnet.client.store import StoreError
 from linnet.core.client_connection import ClientConnection
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger("linnet.client")
 
 UNLIMITED = 1 << 60
-STORE_PAUSE = 1.0  # seconds until a store that could not be written is tried again
 MOST_WRITES = 100  # of a program that never waits, before the rest of it has a turn
 LINGER = 1.0  # seconds that the server has to take our last words
 
@@ -50,6 +50,7 @@ class Line:
         "publisher",
         "task",
         "transport",
+        "valve",
         "window",
         "writes",
     )
@@ -58,6 +59,7 @@ class Line:
         self.loop = asyncio.get_running_loop()
         self.publisher = publisher
         self.handshake = handshake
+        self.valve = handshake.keeper.valve
         self.answered: asyncio.Future[Exception | None] = self.loop.create_future()  # what became of CONNECT
         self.marked: list[Outbox] = []
         self.outbox = Outbox(self.marked, UNLIMITED, None, UNLIMITED, Statistics())
@@ -93,6 +95,8 @@ class Line:
     def end(self) -> None:
         """Write what has gathered."""
         self.is_open = False
+        if self.valve.held:
+            self.valve.update()
         self.flush()
         if self.is_closing and self.transport is not None and not self.has_ended:
             self.transport.close()
@@ -107,7 +111,7 @@ class Line:
             logger.exception("nothing is sent until the store can be written again")
             self.loop.call_later(STORE_PAUSE, self.begin)
             return
-        if not outbox.pieces or self.transport is None or self.has_ended:
+        if not outbox.pieces or self.transport is None or self.has_ended or self.transport.is_closing():
             return
         self.marked.clear()
         self.connection.last_sent = self.now

@@ -14,6 +14,16 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+ACK_ERRORS = {
+    ReasonCode.UNSPECIFIED_ERROR,
+    ReasonCode.IMPLEMENTATION_SPECIFIC_ERROR,
+    ReasonCode.NOT_AUTHORIZED,
+    ReasonCode.TOPIC_NAME_INVALID,
+    ReasonCode.QUOTA_EXCEEDED,
+    ReasonCode.PAYLOAD_FORMAT_INVALID,
+}
+
+
 class Message(Publish, Generic[T]):
     """A message that was received: `topic`, `payload`, `qos`, `retain`, `dup`, `properties`, and `value`.
 
@@ -56,7 +66,12 @@ class Message(Publish, Generic[T]):
         self.let_go(0)
 
     def reject(self, reason_code: int = ReasonCode.IMPLEMENTATION_SPECIFIC_ERROR) -> None:
-        """Say that it was not processed and is not wanted again; before 5.0 that is an acknowledgement like another."""
+        """Say that it was not processed and is not wanted again; before 5.0 that is an acknowledgement like another.
+
+        Raises ValueError for what is no error that PUBACK and PUBREC know.
+        """
+        if reason_code not in ACK_ERRORS:
+            raise ValueError(f"0x{reason_code:02X} is no error of an acknowledgement")
         self.let_go(reason_code)
 
     def let_go(self, reason_code: int) -> None:

@@ -15,6 +15,8 @@ from linnet.wire.properties import Properties
 from linnet.wire.version import Version
 
 FOR_EVER = 0xFFFFFFFF  # seconds, as a session expiry interval
+MOST_INFLIGHT = 1000  # messages on their way at most; the server says if it takes less
+MOST_INFLIGHT_3 = 20  # the same before 5.0, where it cannot say so, and Mosquitto ends the connection above this
 RESUMING = 300  # seconds that the server keeps the session of a client that lost its connection
 RETURNING = 7 * 24 * 3600  # seconds that it does so for one that has a store, and comes back when it is started again
 
@@ -31,9 +33,10 @@ BOUNDS = {
     "receive_maximum": (1, 65535),
     "maximum_packet_size": (64, 268435460),
     "topic_alias_maximum": (0, 65535),
-    "max_inflight": (1, 65535),
+    "max_inflight": (1, 64000),  # some identifiers are for SUBSCRIBE and UNSUBSCRIBE
     "connect_timeout": (0.001, 1e6),
     "ping_timeout": (0.001, 1e6),
+    "claim_timeout": (0, 1e6),
     "close_timeout": (0, 1e6),
 }
 
@@ -106,9 +109,10 @@ class ClientOptions(TypedDict, total=False):
     receive_maximum: int  # messages of QoS 1 and 2 that wait to be processed
     maximum_packet_size: int  # bytes that we take
     topic_alias_maximum: int  # topics that the server may abbreviate
-    max_inflight: int  # messages of QoS 1 and 2 on their way, at most
+    max_inflight: int | None  # messages of QoS 1 and 2 on their way, at most; None: 1000, before 5.0 20
     connect_timeout: float  # seconds
     ping_timeout: float  # seconds that the server has to answer a PINGREQ
+    claim_timeout: float  # seconds that messages of a resumed session are kept for a subscription to come
     close_timeout: float  # seconds that what was handed over has to be acknowledged when the client is closed
     reconnect: Reconnect | None  # None: a lost connection is an error
     offline: Offline
@@ -136,9 +140,10 @@ class Options:
     receive_maximum: int = 1000  # messages of QoS 1 and 2 that wait to be processed
     maximum_packet_size: int = 64 * 1024 * 1024  # bytes
     topic_alias_maximum: int = 10  # topics that the server may abbreviate
-    max_inflight: int = 1000  # messages of QoS 1 and 2 on their way, at most
+    max_inflight: int | None = None  # messages of QoS 1 and 2 on their way, at most
     connect_timeout: float = 10.0  # seconds
     ping_timeout: float = 10.0  # seconds that the server has to answer
+    claim_timeout: float = 30.0  # seconds that messages of a resumed session are kept for a subscription to come
     close_timeout: float = 5.0  # seconds that what was handed over has to be acknowledged when the client is closed
     reconnect: Reconnect | None = Reconnect()
     offline: Offline = Offline()
@@ -164,6 +169,10 @@ class Options:
         elif given.get("tls"):
             addresses = [secured(address) for address in addresses]
         return cls(addresses, **given)
+
+    def window(self, has_properties: bool) -> int:
+        """How many messages of QoS 1 and 2 may be on their way, in a version that has properties or not."""
+        return self.max_inflight or (MOST_INFLIGHT if has_properties else MOST_INFLIGHT_3)
 
     def expiry(self, is_lasting: bool) -> int:
         """The Session Expiry Interval to ask for, in seconds; `is_lasting`: what is in flight outlives the program."""

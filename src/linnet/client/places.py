@@ -45,15 +45,17 @@ class Places:
         if address in self.addresses:
             self.next = self.addresses.index(address)
 
-    def move(self, reference: str | None, permanently: bool) -> None:
+    def move(self, reference: str | None, permanently: bool, here: Address) -> None:
         """A server wants us to use another one: HOST[:PORT] or URLs, separated by spaces [MQTT-4.11.0-1].
 
-        Names without a scheme are reached in the way of the one that sent us, so TLS is never left.
+        `here` is the server that says so. Names without a scheme are reached as it was, and TLS is never left.
         """
-        self.moves += 1
-        if not reference or self.moves > MOST_MOVES:
+        if not reference:
             return
-        here = self.addresses[self.next]
+        self.moves += 1
+        if self.moves > MOST_MOVES:
+            self.moves = 0  # a pause, and then from the beginning
+            return
         found = []
         for place in reference.split():
             try:

@@ -17,7 +17,6 @@ cdef class Publisher:
     cdef public object limits
     cdef public object line
     cdef public dict names
-    cdef public list never_left
     cdef public object offline
     cdef public Outcomes outcomes
     cdef public Sender sender

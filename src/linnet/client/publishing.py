@@ -30,7 +30,6 @@ from linnet.core.sender import (
 from linnet.core.server_limits import ServerLimits
 from linnet.core.topics import TopicRules
 from linnet.errors import LinnetError, NotSupported
-from linnet.wire.header import PacketType
 from linnet.wire.message import Message
 
 if TYPE_CHECKING:
@@ -52,7 +51,6 @@ class Publisher:
         "limits",
         "line",
         "names",
-        "never_left",
         "offline",
         "outcomes",
         "sender",
@@ -69,7 +67,6 @@ class Publisher:
         self.line: Line | None = None  # the connection, while messages may leave on it
         self.last_key = 0
         self.names: dict[str, bytes] = {}  # topics that were found to be right
-        self.never_left: list[Publication] = []  # the same, of a connection that is gone
         self.fault: Exception | None = None  # why nothing is taken any more
 
     def __repr__(self) -> str:
@@ -115,6 +112,8 @@ class Publisher:
             return self.refuse(publication)
         if self.is_full(message):
             self.overflow()
+        if line is None and self.store.is_lasting:
+            self.outcomes.commit_soon()
         self.last_key += 1
         publication.key = self.last_key
         self.store.keep(publication.key, message, qos, now)
@@ -132,6 +131,8 @@ class Publisher:
             self.outcomes.give_up(publication, WHY["too_large"])
             return
         self.outcomes.unwritten.append(publication)
+        if self.outcomes.room:
+            self.outcomes.room.wake()
         if outbox.size > CHUNK:
             line.flush()
 
@@ -188,7 +189,10 @@ class Publisher:
         if not waiting:
             self.sender.waiting = None
         self.store.forget(publication.key)
+        if self.line is None and self.store.is_lasting:
+            self.outcomes.commit_soon()
         publication.finish(WITHDRAWN, NotDelivered("it was withdrawn", publication.was_sent))
+        self.outcomes.idle.wake_all()
         self.outcomes.room.wake()
         return True
 
@@ -197,8 +201,6 @@ class Publisher:
         self.line = line
         self.limits = limits
         self.outcomes.said = line.said
-        self.outcomes.unwritten.extend(one for one in self.never_left if one.message.qos and not one.done)
-        self.never_left.clear()
         for delivery in list(self.sender.waiting or ()):
             assert delivery.message is not None
             try:
@@ -216,7 +218,6 @@ class Publisher:
         self.outcomes.idle.wake_all()
         unwritten = self.outcomes.unwritten
         self.outcomes.unwritten = []
-        self.never_left.extend(one for one in unwritten if one.message.qos)
         zeros = [one for one in unwritten if not one.message.qos]
         if self.offline.qos0 == "keep":
             put_back(self.sender, [new_delivery(one.message, 0, one.message.retain, b"", one) for one in zeros])
@@ -225,13 +226,15 @@ class Publisher:
                 self.outcomes.give_up(publication, "the connection was lost before it was written")
 
     def session_lost(self) -> None:
-        """The server has forgotten what was in flight: QoS 1 goes out as new, the fate of QoS 2 is unknown."""
+        """The server has forgotten what was in flight: QoS 1 goes out as new, the fate of QoS 2 is unknown.
+
+        A server may hand a message on at PUBLISH or at PUBREL, so it is not known after PUBREC either.
+        """
         again = []
         for delivery in begin_anew(self.sender):
             publication = delivery.origin
-            if delivery.awaits == PacketType.PUBCOMP:
-                self.outcomes.settled(delivery, publication.reason_code)
-            elif delivery.qos == 1 or not publication.was_sent or self.offline.resend_qos2:
+            may_go = delivery.qos == 1 or not publication.was_sent or self.offline.resend_qos2
+            if may_go and publication.message.topic_name:  # an earlier program's may have no content any more
                 again.append(
                     new_delivery(publication.message, delivery.qos, publication.message.retain, b"", publication)
                 )
@@ -241,14 +244,13 @@ class Publisher:
                 self.outcomes.give_up(publication, "the server lost the session")
         if again:
             put_back(self.sender, again)
-        self.never_left.clear()
 
     def close(self, why: str, is_kept: bool) -> None:
         """Nothing is taken any more, and nothing goes out. What a store keeps goes out at the next start."""
         self.fault = Closed(why)
         origins = [delivery.origin for delivery in self.sender.in_flight.values()]
         origins += [delivery.origin for delivery in self.sender.waiting or ()]
-        for publication in dict.fromkeys((*origins, *self.outcomes.unwritten, *self.never_left)):
+        for publication in dict.fromkeys((*origins, *self.outcomes.unwritten)):
             if publication.done:
                 continue
             if is_kept and publication.key:

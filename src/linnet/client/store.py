@@ -14,7 +14,7 @@ identifiers where the broker still has the session [MQTT-4.4.0-1], so that nothi
 Calls other than `open`, `commit` and `close` do no I/O. All of them come from one thread at a time.
 """
 
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from linnet.errors import LinnetError
 from linnet.wire.message import Message
@@ -74,6 +74,8 @@ class Saved(NamedTuple):
 
 class ClientStore:
     """What survives the program. This one keeps nothing: what is in memory is all there is."""
+
+    is_lasting: ClassVar[bool] = False  # whether anything is there at the next start
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}>"

@@ -76,13 +76,16 @@ class Subscription(Generic[T]):
         await self.registry.close(self, fault is None)
 
     def __aiter__(self) -> AsyncIterator[Message[T]]:
-        reader: AsyncIterator[Message[T]] = self.inbox.reader()
+        reader = self.inbox.reader()
+        reader.is_for_one = False
         return reader
 
     async def get(self) -> Message[T]:
         """The next message. Asking for it says that the one before was processed. Raises Closed when none comes."""
         try:
-            message: Message[T] = await self.inbox.reader().__anext__()
+            reader = self.inbox.reader()
+            reader.is_for_one = True
+            message: Message[T] = await reader.__anext__()
         except StopAsyncIteration:
             raise Closed("the subscription is closed") from None
         return message

@@ -10,15 +10,17 @@ from __future__ import annotations
 import asyncio
 import logging
 from functools import partial
+from random import randrange
 from typing import Any
 
 from linnet.client.errors import Closed, SubscribeRejected
 from linnet.client.inbox import Valve
 from linnet.client.message import Message
+from linnet.client.strays import Unclaimed, Unwanted
 from linnet.client.subscription import Subscription
 from linnet.core.client_connection import ClientConnection
 from linnet.core.topics import Filter, matches
-from linnet.errors import LinnetError, ReasonCode
+from linnet.errors import LinnetError, NotSupported, ReasonCode
 from linnet.wire.properties import Properties
 from linnet.wire.reader import Reader
 from linnet.wire.subscribe import Suback, Subscribe, SubscriptionOptions, Unsuback, Unsubscribe
@@ -28,7 +30,10 @@ logger = logging.getLogger("linnet.client")
 Route = tuple[Any, ...]  # who gets a message: objects with `put`
 
 MOST_ROUTES = 10_000  # that are remembered
+MOST_LEFT = 10_000  # filters that were left, and that are remembered
 FIRST_ERROR = 0x80
+NO_RETAINED = 2  # the Retain Handling that asks for no retained messages
+FIRST_STRANGE, LAST_STRANGE = 1 << 20, 1 << 27  # identifiers that no program before has come to
 
 
 class Entry:
@@ -49,10 +54,12 @@ class Entry:
         return f"<Entry {self.name.name!r} as {self.identifier}, {len(self.subscriptions)} subscriptions>"
 
     def merge(self) -> None:
-        """What to ask the server for: the highest QoS of all, and for the rest what the newest wants."""
-        newest = self.subscriptions[-1].options
-        qos = max(subscription.options.qos for subscription in self.subscriptions)
-        self.options = SubscriptionOptions(qos, newest.no_local, newest.retain_as_published, newest.retain_handling)
+        """What to ask the server for: the highest QoS, all that one of them wants to hear, else as the newest says."""
+        every = [subscription.options for subscription in self.subscriptions]
+        newest = every[-1]
+        qos = max(options.qos for options in every)
+        no_local = all(options.no_local for options in every)
+        self.options = SubscriptionOptions(qos, no_local, newest.retain_as_published, newest.retain_handling)
 
     def answer(self, reason_code: int) -> None:
         """Tell those who wait for it."""
@@ -63,60 +70,31 @@ class Entry:
                 waiter.set_result(reason_code)
 
 
-class Unclaimed:
-    """Messages that no subscription is there for: of a session from before, whose program has not subscribed yet.
+class Routes:
+    """Who gets which messages, as far as it was looked up before."""
 
-    With QoS 1 and 2 they are kept, unacknowledged, for the subscription to come; with QoS 0 they are dropped.
-    """
-
-    __slots__ = ("dropped", "messages")
+    __slots__ = ("by_identifiers", "by_topic")
 
     def __init__(self) -> None:
-        self.messages: list[Message[Any]] = []  # never more than the Receive Maximum
-        self.dropped = 0
+        self.by_identifiers: dict[bytes, Route] = {}  # by the identifiers alone, where they suffice
+        self.by_topic: dict[tuple[bytes, bytes], Route] = {}  # by identifiers and topic
 
     def __repr__(self) -> str:
-        return f"<Unclaimed: {len(self.messages)} kept, {self.dropped} dropped>"
+        return f"<Routes: {len(self.by_identifiers)} by identifiers, {len(self.by_topic)} by topic>"
 
-    def put(self, message: Message[Any]) -> None:
-        """A message came in that nobody wants, so far."""
-        if message.arrival is None:
-            self.dropped += 1
-            return
-        if not self.messages:
-            logger.warning("a message to %r is for no subscription: it is kept until there is one", message.topic)
-        message.arrival.hold()
-        self.messages.append(message)
+    def remember(self, message: Message[Any], route: Route, is_simple: bool) -> None:
+        """Keep what was found, for the next message of the kind."""
+        if len(self.by_topic) >= MOST_ROUTES or len(self.by_identifiers) >= MOST_ROUTES:
+            self.forget()
+        if is_simple:
+            self.by_identifiers[message.identifiers] = route
+        elif not message.retain:
+            self.by_topic[message.identifiers, message.topic_name] = route
 
-    def claim(self, subscription: Subscription[Any]) -> None:
-        """Give a new subscription what was kept for it."""
-        left = []
-        for message in self.messages:
-            arrival = message.arrival
-            if arrival is not None and any(matches(message.topic_name, name.topics) for name in subscription.filters):
-                subscription.inbox.put(message)
-                arrival.done()
-            else:
-                left.append(message)
-        self.messages = left
-
-
-class Unwanted:
-    """Takes what comes for a filter that is being left, and says that it was not processed."""
-
-    __slots__ = ("refused",)
-
-    def __init__(self) -> None:
-        self.refused = 0
-
-    def __repr__(self) -> str:
-        return f"<Unwanted: {self.refused} refused>"
-
-    def put(self, message: Message[Any]) -> None:
-        """A message that nobody wants any more."""
-        self.refused += 1
-        if message.arrival is not None:
-            message.arrival.reason_code = ReasonCode.IMPLEMENTATION_SPECIFIC_ERROR
+    def forget(self) -> None:
+        """Subscriptions have changed."""
+        self.by_identifiers.clear()
+        self.by_topic.clear()
 
 
 class Registry:
@@ -124,27 +102,29 @@ class Registry:
 
     __slots__ = (
         "by_identifier",
-        "by_identifiers",
-        "by_topic",
         "connection",
         "entries",
+        "has_been_connected",
         "last_identifier",
         "leaving",
+        "left_filters",
         "line",
+        "routes",
         "unclaimed",
         "unwanted",
         "valve",
     )
 
-    def __init__(self, valve: Valve) -> None:
+    def __init__(self, valve: Valve, patience: float) -> None:
         self.valve = valve
         self.entries: dict[bytes, Entry] = {}  # by filter
         self.leaving: dict[bytes, Entry] = {}  # those that the server has not given up yet
         self.by_identifier: dict[int, Entry] = {}
         self.last_identifier = 0
-        self.by_identifiers: dict[bytes, Route] = {}  # remembered: by the identifiers alone, where they suffice
-        self.by_topic: dict[tuple[bytes, bytes], Route] = {}  # and by identifiers and topic
-        self.unclaimed = Unclaimed()
+        self.has_been_connected = False
+        self.routes = Routes()
+        self.left_filters: dict[bytes, Entry] = {}  # of this session: the server may have something for them still
+        self.unclaimed = Unclaimed(patience)
         self.unwanted = Unwanted()
         self.connection: ClientConnection | None = None
         self.line: Any = None
@@ -156,9 +136,10 @@ class Registry:
 
     def find(self, message: Message[Any]) -> Route:
         """Who wants a message."""
-        route = self.by_identifiers.get(message.identifiers)
+        routes = self.routes
+        route = routes.by_identifiers.get(message.identifiers)
         if route is None:
-            route = self.by_topic.get((message.identifiers, message.topic_name))
+            route = routes.by_topic.get((message.identifiers, message.topic_name))
             if route is None or message.retain:
                 route = self.look_up(message)
         return route
@@ -168,8 +149,7 @@ class Registry:
         entries = self.identified(message.identifiers)
         is_single = len(entries) == 1
         if not entries:
-            known = (*self.entries.values(), *self.leaving.values())
-            entries = [entry for entry in known if matches(message.topic_name, entry.name.topics)]
+            entries = self.matching(message.topic_name)
         found: dict[Subscription[Any], None] = {}
         is_simple = is_single
         for entry in entries:
@@ -186,8 +166,16 @@ class Registry:
         route: Route = tuple([subscription.inbox for subscription in found])
         if not any(entry.subscriptions for entry in entries):
             route = (self.unwanted,)
-        self.remember(message, route, is_simple)
+        self.routes.remember(message, route, is_simple)
         return route
+
+    def matching(self, topic_name: bytes) -> list[Entry]:
+        """The filters that match: those that are wanted or, where there is none, those that were."""
+        for known in (self.entries, self.leaving, self.left_filters):
+            entries = [entry for entry in known.values() if matches(topic_name, entry.name.topics)]
+            if entries:
+                return entries
+        return []
 
     def identified(self, identifiers: bytes) -> list[Entry]:
         """The filters that these encoded Subscription Identifiers stand for."""
@@ -198,20 +186,6 @@ class Registry:
             if entry is not None:
                 entries.append(entry)
         return entries
-
-    def remember(self, message: Message[Any], route: Route, is_simple: bool) -> None:
-        """Keep what was found, for the next message of the kind."""
-        if len(self.by_topic) >= MOST_ROUTES or len(self.by_identifiers) >= MOST_ROUTES:
-            self.forget_routes()
-        if is_simple:
-            self.by_identifiers[message.identifiers] = route
-        elif not message.retain:
-            self.by_topic[message.identifiers, message.topic_name] = route
-
-    def forget_routes(self) -> None:
-        """Subscriptions have changed."""
-        self.by_identifiers.clear()
-        self.by_topic.clear()
 
     # -- subscribing
 
@@ -226,10 +200,10 @@ class Registry:
             for name in subscription.filters:
                 connection.limits.check_subscribe(name, subscription.options)
         subscription.is_open = True
-        answers = [self.declare(name, subscription) for name in subscription.filters]
-        self.forget_routes()
-        self.unclaimed.claim(subscription)
+        self.routes.forget()
         try:
+            answers = [self.declare(name, subscription) for name in subscription.filters]
+            self.unclaimed.claim(subscription)
             for name, answer in zip(subscription.filters, answers, strict=True):
                 reason_code = await answer
                 if reason_code >= FIRST_ERROR:
@@ -245,8 +219,11 @@ class Registry:
         """Add a subscription to a filter, and ask the server for it."""
         entry = self.entries.get(name.name)
         if entry is None:
-            left = self.leaving.pop(name.name) if name.name in self.leaving else None
-            entry = self.entries[name.name] = left or self.new_entry(name)
+            entry = self.leaving.pop(name.name, None) or self.left_filters.pop(name.name, None)
+            if entry is None:  # the server does not know it: under an identifier of its own [MQTT-3.8.2-1]
+                self.last_identifier += 1
+                entry = self.by_identifier[self.last_identifier] = Entry(name, self.last_identifier)
+            self.entries[name.name] = entry
         entry.subscriptions.append(subscription)
         entry.merge()
         entry.confirmed = False
@@ -255,12 +232,6 @@ class Registry:
         if self.connection is not None:
             self.ask(entry)
         return answer
-
-    def new_entry(self, name: Filter) -> Entry:
-        """A filter that the server does not know, under an identifier of its own [MQTT-3.8.2-1]."""
-        self.last_identifier += 1
-        entry = self.by_identifier[self.last_identifier] = Entry(name, self.last_identifier)
-        return entry
 
     def ask(self, entry: Entry) -> None:
         """Send a SUBSCRIBE."""
@@ -294,22 +265,35 @@ class Registry:
         subscription.is_open = False
         gone = []
         for name in subscription.filters:
-            entry = self.entries[name.name]
+            entry = self.entries.get(name.name)
+            if entry is None or subscription not in entry.subscriptions:
+                continue  # it was never asked for
             entry.subscriptions.remove(subscription)
-            if not entry.subscriptions:
+            if entry.subscriptions:
+                self.relax(entry)
+            else:
                 del self.entries[name.name]
                 if subscription.keep:
                     self.by_identifier.pop(entry.identifier, None)
                 else:
                     self.leaving[name.name] = entry
                     gone.append(entry)
-        self.forget_routes()
+        self.routes.forget()
         reason_code = 0 if subscription.keep else ReasonCode.IMPLEMENTATION_SPECIFIC_ERROR
         subscription.inbox.abandon(reason_code, was_processed)
         if self.connection is not None and gone:
             answers = [self.leave(entry) for entry in gone]
             for answer in answers:
                 await answer
+
+    def relax(self, entry: Entry) -> None:
+        """One of several has left: ask for no more than the others want, without what was retained."""
+        before = entry.options
+        entry.merge()
+        entry.options.retain_handling = before.retain_handling
+        if entry.options != before and self.connection is not None:
+            entry.options.retain_handling = NO_RETAINED
+            self.ask(entry)
 
     def leave(self, entry: Entry) -> asyncio.Future[int]:
         """Send an UNSUBSCRIBE."""
@@ -320,7 +304,10 @@ class Registry:
         entry.asked += 1
         self.line.begin()
         packet = Unsubscribe(0, [entry.name.name.decode()], Properties())
-        connection.ask(packet, partial(self.unsubscribed, entry, entry.asked))
+        try:
+            connection.ask(packet, partial(self.unsubscribed, entry, entry.asked))
+        except NotSupported:  # too large for this server, which then cannot have the subscription
+            self.left(entry)
         return answer
 
     def unsubscribed(self, entry: Entry, asked: int, unsuback: Unsuback, now: float) -> None:
@@ -329,10 +316,13 @@ class Registry:
             self.left(entry)
 
     def left(self, entry: Entry) -> None:
-        """The server sends nothing more for it."""
+        """The server matches nothing more with it, but may have messages that it has matched before."""
         self.leaving.pop(entry.name.name, None)
-        self.by_identifier.pop(entry.identifier, None)
-        self.forget_routes()
+        self.left_filters[entry.name.name] = entry
+        if len(self.left_filters) > MOST_LEFT:
+            oldest = self.left_filters.pop(next(iter(self.left_filters)))
+            self.by_identifier.pop(oldest.identifier, None)
+        self.routes.forget()
         entry.answer(0)
 
     # -- connections that come and go
@@ -341,9 +331,17 @@ class Registry:
         """There is a connection: subscribe to what the server does not know, and leave what it should not."""
         self.connection = connection
         self.line = line
-        if not session_present:
+        if session_present:
+            self.unclaimed.begin()
+            if not self.has_been_connected:
+                self.renumber()
+        else:
             for entry in list(self.leaving.values()):
                 self.left(entry)
+            for entry in self.left_filters.values():
+                self.by_identifier.pop(entry.identifier, None)
+            self.left_filters.clear()
+        self.has_been_connected = True
         for entry in list(self.leaving.values()):
             self.leave(entry)
         for entry in list(self.entries.values()):
@@ -355,6 +353,16 @@ class Registry:
             except LinnetError as fault:
                 self.refuse(entry, fault)
 
+    def renumber(self) -> None:
+        """The session is of an earlier program: use no identifiers that it may have used."""
+        self.last_identifier = randrange(FIRST_STRANGE, LAST_STRANGE)
+        self.by_identifier.clear()
+        for entry in self.entries.values():
+            self.last_identifier += 1
+            entry.identifier = self.last_identifier
+            self.by_identifier[entry.identifier] = entry
+        self.routes.forget()
+
     def refuse(self, entry: Entry, fault: LinnetError) -> None:
         """This server does not have what a subscription needs."""
         for subscription in entry.subscriptions:
@@ -364,6 +372,7 @@ class Registry:
     def detach(self) -> None:
         """The connection is gone. Who waits to have left need not wait for the next one."""
         self.connection = self.line = None
+        self.unclaimed.stop()
         for entry in self.leaving.values():
             entry.answer(0)
 

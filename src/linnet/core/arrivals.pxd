@@ -28,10 +28,11 @@ cdef class Arrivals:
     cdef public object begin
     cdef public dict given_up
     cdef public bint has_properties
+    cdef public bint is_crowded
     cdef public int maximum
+    cdef public object on_crowd
     cdef public object on_receive
     cdef public object on_release
-    cdef public object on_room
     cdef public Outbox outbox
     cdef public int outstanding
     cdef public object pending

@@ -16,7 +16,6 @@ from collections.abc import Callable
 
 from linnet.core.outbox import Outbox
 from linnet.core.receiver import Receiver
-from linnet.errors import ProtocolError, ReasonCode
 from linnet.wire.message import packet_id_bytes
 
 # How the acknowledgements begin, without and with a reason code
@@ -75,10 +74,11 @@ class Arrivals:
         "begin",
         "given_up",
         "has_properties",
+        "is_crowded",
         "maximum",
+        "on_crowd",
         "on_receive",
         "on_release",
-        "on_room",
         "outbox",
         "outstanding",
         "pending",
@@ -92,13 +92,14 @@ class Arrivals:
         self.given_up: dict[int, Arrival] = {}  # by packet identifier
         self.unacknowledged: dict[int, Arrival] = {}  # of connections before this one
         self.receiver = Receiver(maximum)  # of QoS 2
+        self.is_crowded = False  # more wait to be processed than should
+        self.on_crowd: Callable[[bool], None] = _nobody  # told when that begins and ends
         self.on_receive: Callable[[int], None] = _nobody  # told when PUBREC goes out: a repetition is not to be taken
         self.on_release: Callable[[int], None] = _nobody  # told when an identifier of QoS 2 is done with
         self.outstanding = 0  # how many the server counts against our Receive Maximum
         self.outbox: Outbox | None = None
         self.has_properties = False
         self.begin: Callable[[], float] = _no_turn  # enters a turn, at whose end the outbox is written
-        self.on_room: Callable[[], None] | None = None  # told when fewer than the maximum are outstanding
 
     def __repr__(self) -> str:
         return f"<Arrivals {len(self.pending)} pending, {len(self.given_up)} given up, {self.outstanding} outstanding>"
@@ -113,12 +114,14 @@ class Arrivals:
     def detach(self) -> None:
         """The connection is gone, and with it everybody's chance to acknowledge; remember what was not."""
         self.outbox = None
-        self.on_room = None
         for arrival in (*self.given_up.values(), *self.pending):
             self.unacknowledged[arrival.packet_id] = arrival
         self.pending.clear()
         self.given_up.clear()
         self.outstanding = 0
+        if self.is_crowded:
+            self.is_crowded = False
+            self.on_crowd(False)
 
     def forget(self) -> None:
         """The server has forgotten the session: nothing that came before will be asked for."""
@@ -129,13 +132,17 @@ class Arrivals:
         self.pending.clear()
 
     def add(self, packet_id: int, qos: int) -> Arrival:
-        """A message came in. Raises ProtocolError 0x93 for more than the server was told to send [MQTT-3.3.4-7]."""
-        if self.outstanding >= self.maximum and self.has_properties:
-            detail = f"more than {self.maximum} messages without acknowledgement"
-            raise ProtocolError(ReasonCode.RECEIVE_MAXIMUM_EXCEEDED, detail, "MQTT-3.3.4-9", limit="receive_maximum")
+        """A message came in.
+
+        Widely used servers exceed the Receive Maximum that they were told [MQTT-3.3.4-7], and those of 3.1.1 know
+        none. To end the connection would bring the same again; so above it nothing is read until there is room.
+        """
         self.outstanding += 1
         arrival = Arrival(self, packet_id, qos)
         self.pending.append(arrival)
+        if len(self.pending) > self.maximum and not self.is_crowded:
+            self.is_crowded = True
+            self.on_crowd(True)
         return arrival
 
     def resume(self, arrival: Arrival) -> None:
@@ -155,6 +162,9 @@ class Arrivals:
             return
         while pending and pending[0].holders <= 0:
             self.acknowledge(pending.popleft())
+        if self.is_crowded and len(pending) <= self.maximum // 2:
+            self.is_crowded = False
+            self.on_crowd(False)
 
     def acknowledge(self, arrival: Arrival) -> None:
         """Send one acknowledgement."""
@@ -178,8 +188,8 @@ class Arrivals:
         outbox.put(packet_id_bytes(arrival.packet_id))
         if reason_code:
             outbox.put(bytes((reason_code,)))
-        if is_last or not self.has_properties:
-            self.ended()  # more may be read by that, and answered: nothing of this packet may come after it
+        if is_last:
+            self.ended()
 
     def repeat(self, packet_id: int) -> None:
         """Send a PUBREC again, for the server has not seen the one before [MQTT-4.3.3-10]."""
@@ -190,13 +200,9 @@ class Arrivals:
         outbox.put(packet_id_bytes(packet_id))
 
     def ended(self) -> None:
-        """An exchange is over: the server may send one more. Before 5.0, when it does anyhow: we may read one more."""
+        """An exchange is over: the server may send one more."""
         if self.outstanding > 0:
             self.outstanding -= 1
-        if self.on_room is not None and self.outstanding < self.maximum:
-            told = self.on_room
-            self.on_room = None
-            told()
 
     def pass_over(self, arrival: Arrival) -> None:
         """Let those behind an arrival that was given up go."""
@@ -206,11 +212,9 @@ class Arrivals:
             return  # of a connection that is gone
         self.given_up[arrival.packet_id] = arrival
         self.advance()
-        if not self.has_properties:
-            self.ended()
 
 
-def _nobody(packet_id: int) -> None:
+def _nobody(about: int) -> None:
     """Nobody wants to know."""
 
 

@@ -200,21 +200,13 @@ class ClientConnection(Connection):
         message.arrival = arrival = arrivals.add(packet_id, qos)
         self.hand_over(message)
         arrival.done()
-        if arrivals.outstanding >= arrivals.maximum and not self.has_properties and arrivals.on_room is None:
-            arrivals.on_room = self.relieved  # nothing but not reading keeps such a server from sending more
-            self.pause()
-
-    def relieved(self) -> None:
-        """The program has processed something: read on."""
-        self.go_on(self.stream.begin())
 
     def receive_ack(self, kind: int, packet_id: int, reason_code: int, now: float) -> None:
         """A PUBREL ends an exchange of ours; the others end, or go on with, one of the sender's."""
         Connection.receive_ack(self, kind, packet_id, reason_code, now)
         if kind == PUBREL:
             self.arrivals.on_release(packet_id)
-            if self.has_properties:
-                self.arrivals.ended()
+            self.arrivals.ended()
 
     def dispatch(self, packet: Packet, now: float) -> None:
         """Take a decoded packet, in the state where it may come [MQTT-3.2.0-1, MQTT-3.2.0-2]."""
@@ -292,18 +284,22 @@ class ClientConnection(Connection):
 
     def ask(self, packet: Any, then: Callable[[Any, float], None]) -> None:
         """Send a SUBSCRIBE or UNSUBSCRIBE, and have its answer given to `then`; NotSupported if it is too large."""
+        packet_id = packet.packet_id = self.free_id()
+        encoded = packet.encode(self.version)
+        self.limits.check_packet(encoded)
         if len(self.requests) >= MOST_REQUESTS:
             self.later.append((packet, then))
             return
-        packet_id = 65535
-        while packet_id in self.requests or packet_id in self.sender.in_flight:
-            packet_id -= 1
-        packet.packet_id = packet_id
-        encoded = packet.encode(self.version)
-        self.limits.check_packet(encoded)
         self.requests[packet_id] = (packet.type + 1, len(packet.filters), then)
         self.statistics.sent(packet.type)
         self.outbox.put(encoded)
+
+    def free_id(self) -> int:
+        """A packet identifier that nothing uses; there is one, for the sender's window leaves room for them."""
+        packet_id = 65535
+        while packet_id in self.requests or packet_id in self.sender.in_flight:
+            packet_id -= 1
+        return packet_id
 
     def answered(self, packet: Suback | Unsuback, now: float) -> None:
         """The answer to a SUBSCRIBE or UNSUBSCRIBE [MQTT-3.8.4-1, MQTT-3.10.4-4]."""

@@ -31,7 +31,7 @@ cpdef Delivery new_delivery(Message message, int qos, bint retain, bytes extra, 
 
 cdef class SenderObserver:
     cpdef launched(self, Delivery delivery)
-    cpdef released(self, Delivery delivery)
+    cpdef released(self, Delivery delivery, int reason_code)
     cpdef settled(self, Delivery delivery, int reason_code)
     cpdef dropped(self, Delivery delivery, str why)
 
@@ -66,4 +66,4 @@ cdef class Sender:
     @cython.locals(delivery=Delivery)
     cpdef bint acknowledge(self, int kind, int packet_id, int reason_code, double now) except -1
     @cython.locals(outbox=Outbox)
-    cpdef release(self, Delivery delivery)
+    cpdef release(self, Delivery delivery, int reason_code)

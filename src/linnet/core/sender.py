@@ -70,9 +70,9 @@ class SenderObserver:
     __slots__ = ()
 
     def launched(self, delivery: Delivery) -> None:
-        """It is on its way: for the first time, or as new."""
+        """It is on its way: for the first time, or again."""
 
-    def released(self, delivery: Delivery) -> None:
+    def released(self, delivery: Delivery, reason_code: int) -> None:
         """PUBREC came: the receiver has it [MQTT-4.3.3-3]."""
 
     def settled(self, delivery: Delivery, reason_code: int) -> None:
@@ -262,6 +262,8 @@ class Sender:
         assert message is not None
         if outbox.publish(message, delivery.qos, delivery.retain, True, delivery.packet_id, delivery.extra, now):
             self.take_quota(delivery, now)
+            if self.observer is not None:
+                self.observer.launched(delivery)
         else:
             self.forget(delivery)
             if self.observer is not None:
@@ -288,9 +290,9 @@ class Sender:
                     f"packet type {kind} acknowledges {packet_id}, which awaits {delivery.awaits}",
                     "MQTT-4.3.3-1",
                 )
-            self.release(delivery)
+            self.release(delivery, reason_code)
         elif kind == PUBREC and reason_code < FIRST_ERROR:
-            self.release(delivery)
+            self.release(delivery, reason_code)
         else:
             self.forget(delivery)
             if kind == PUBCOMP:
@@ -304,14 +306,14 @@ class Sender:
                 self.pump(now)
         return True
 
-    def release(self, delivery: Delivery) -> None:
+    def release(self, delivery: Delivery, reason_code: int) -> None:
         """The receiver has it: forget the message, and say PUBREL until PUBCOMP comes [MQTT-4.3.3-1]."""
         if delivery.awaits != PUBCOMP:
             delivery.awaits = PUBCOMP
             delivery.message = None
             self.released[delivery.packet_id] = delivery
             if self.observer is not None:
-                self.observer.released(delivery)
+                self.observer.released(delivery, reason_code)
         outbox = self.outbox
         if outbox is not None:
             outbox.statistics.pubrel_sent += 1

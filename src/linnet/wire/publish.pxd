@@ -25,7 +25,7 @@ cpdef Publish read_publish(bytes data, int header, Py_ssize_t start, Py_ssize_t 
 @cython.locals(octets="const unsigned char *", packet=bytes, qos=int, at=Py_ssize_t, topic_end=Py_ssize_t, after=Py_ssize_t)
 cpdef read_into(Publish publish, bytes data, int header, Py_ssize_t start, Py_ssize_t body, Py_ssize_t stop, bint has_properties)
 
-@cython.locals(octets="const unsigned char *", end=Py_ssize_t, alias=int, identifiers=bytes)
+@cython.locals(octets="const unsigned char *", end=Py_ssize_t, first=Py_ssize_t, alias=int, identifiers=bytes)
 cdef bint read_hop_properties(Publish publish, bytes packet, Py_ssize_t at) except -1
 
 @cython.locals(packet=bytes)

@@ -173,9 +173,15 @@ def read_hop_properties(publish: Publish, packet: bytes, at: int) -> bool:
             at += 3
             if alias == 0:
                 return False
-        elif octets[at] == SUBSCRIPTION_IDENTIFIER and at + 2 <= end and 0 < octets[at + 1] < 0x80:
-            identifiers += packet[at + 1 : at + 2]
-            at += 2
+        elif octets[at] == SUBSCRIPTION_IDENTIFIER:
+            at += 1
+            first = at
+            while at < end and octets[at] & 0x80 and at < first + 3:
+                at += 1
+            if at >= end or octets[at] & 0x80 or octets[at] == 0:
+                return False
+            at += 1
+            identifiers += packet[first:at]
         else:
             return False
     publish.alias = alias
