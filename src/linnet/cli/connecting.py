@@ -131,7 +131,9 @@ def settings_of(asked: Asked, reconnect: Reconnect | None) -> dict[str, Any]:
         "clean_start": asked.clean_start,
         "version": asked.version,
         "max_inflight": asked.max_inflight,
+        "close_timeout": 0.0,  # what has to arrive is waited for before
         "maximum_packet_size": LARGEST_PACKET,
+        "topic_alias_maximum": 0,  # so that what is printed is what was published
         "reconnect": reconnect,
         "proxy": asked.proxy or None,
         "properties": rest,
@@ -153,6 +155,10 @@ async def connected(
     password = password_of(asked, os.environ, getpass)
     if asked.password_in_words:
         teller.note(WARNING)
+    for command in ("subscribe", "unsubscribe", "disconnect"):
+        said = asked.properties[command]
+        if said.user_properties or said.session_expiry_interval is not None:
+            teller.error(f"-D {command}: properties of {command.upper()} are not sent")
     client = Client(url_of(asked), password=password, **{**settings_of(asked, reconnect), **more})
     async with client:
         found = "resumed" if client.keeper.connack and client.keeper.connack.session_present else "new"

@@ -68,6 +68,9 @@ class Prober:
             ("properties of messages", self.properties, False),
         ]
         for name, step, is_timed in steps:
+            if not self.client.is_connected:
+                self.findings.append(Finding(name, FAILED, None, "not tried, for the connection is lost"))
+                continue
             self.findings.append(await tried(name, step, ROUNDS if is_timed else 1))
 
     async def ping(self) -> float:

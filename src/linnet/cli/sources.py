@@ -74,7 +74,8 @@ def input_size() -> int | None:
 async def lines_of(stream: IO[bytes]) -> AsyncIterator[list[bytes]]:
     """The lines of a stream without their ends, as many at a time as are there; the last one may have no end.
 
-    A thread reads, for a stream may keep it waiting; it ends with the program, whatever it waits for.
+    A thread reads, for a stream may keep it waiting; it ends with the program, whatever it waits for. So it reads below
+    the buffer of Python, whose lock it would keep.
     """
     loop = asyncio.get_running_loop()
     chunks: asyncio.Queue[bytes | OSError] = asyncio.Queue(2)
@@ -97,7 +98,7 @@ async def lines_of(stream: IO[bytes]) -> AsyncIterator[list[bytes]]:
 
 
 def _read(stream: IO[bytes], chunks: asyncio.Queue[bytes | OSError], loop: asyncio.AbstractEventLoop) -> None:
-    read = getattr(stream, "read1", stream.read)
+    read = getattr(stream, "raw", stream).read
     chunk: bytes | OSError = b" "
     while chunk and not isinstance(chunk, OSError):
         try:
