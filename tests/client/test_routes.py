@@ -21,7 +21,7 @@ from linnet.wire.publish import Publish
 if TYPE_CHECKING:
     from decimal import Decimal
 
-    from linnet.wire.publish import Message as WireMessage
+    from linnet.wire.message import Message as WireMessage
 
 T = TypeVar("T")
 ID = UUID("a2f5b3ac-58a9-4f4c-9d47-0f6b8d3c2e11")

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 
 from linnet.client.disk import DiskStore
 from linnet.client.store import ClientStore, Kept, Saved, StoreError
+from linnet.wire.message import Message
 from linnet.wire.properties import Properties
-from linnet.wire.publish import Message
 
 NOW = 1000.0  # on the monotonic clock of the first program
 MakeStore = Callable[[Path], ClientStore]
@@ -371,7 +371,7 @@ PROGRAM = """
 import sys
 from linnet.client.disk import DiskStore
 from linnet.client.store import StoreError
-from linnet.wire.publish import Message
+from linnet.wire.message import Message
 store = DiskStore(sys.argv[1])
 store.open(1000.0)
 try:

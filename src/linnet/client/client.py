@@ -23,10 +23,11 @@ from linnet.client.composing import PublishOptions, composed
 from linnet.client.errors import Closed
 from linnet.client.events import Dropped, E, Events
 from linnet.client.handling import OnError, Worker
-from linnet.client.inbox import ACKNOWLEDGEMENTS, POLICIES, Inbox
+from linnet.client.inbox import Inbox
 from linnet.client.keeping import CONNECTED, Keeper
 from linnet.client.message import Message
 from linnet.client.options import ClientOptions, Options
+from linnet.client.policies import ACKNOWLEDGEMENTS, POLICIES
 from linnet.client.publication import Publication
 from linnet.client.requests import Requests
 from linnet.client.routes import Route

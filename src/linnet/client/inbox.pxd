@@ -2,19 +2,15 @@ cimport cython
 
 cdef int PROCESSED
 cdef int ARRIVAL
-cdef int MANUAL
 cdef int DROP_OLDEST
-cdef int DROP_NEWEST
 cdef int WAIT
 
-@cython.final
 cdef class Valve:
     cdef public object connection
     cdef public object enter
     cdef public dict held
     cdef public bint is_closed
 
-@cython.final
 cdef class Inbox:
     cdef public int acknowledges
     cdef public object codec
@@ -37,7 +33,6 @@ cdef class Inbox:
     cpdef wake(self)
     cpdef object take(self)
 
-@cython.final
 cdef class Reader:
     cdef public object current
     cdef public Inbox inbox

@@ -9,8 +9,6 @@ from linnet.wire.reader import Reader
 from linnet.wire.varint import encode_varint
 from linnet.wire.version import Version
 
-__all__ = ["Message", "Publish", "packet_id_bytes", "read_into", "read_publish"]
-
 # Bits of the fixed header [MQTT-3.3.1]
 RETAIN = 0x01
 DUP = 0x08
