@@ -14,7 +14,8 @@ from threading import current_thread, local
 from typing import Any
 
 from linnet.client.errors import Closed
-from linnet.client.inbox import ARRIVAL, DROP_OLDEST, PROCESSED, WAIT, Inbox
+from linnet.client.inbox import Inbox
+from linnet.client.policies import ARRIVAL, DROP_OLDEST, PROCESSED, WAIT
 from linnet.core.arrivals import Arrival
 from linnet.sync.loop import LoopThread
 from linnet.sync.waiting import Patience, Waiter
@@ -164,7 +165,7 @@ class ThreadInbox:
     def make_room(self, topic: str) -> bool:
         """The inbox is full: whether a message of QoS 0 may be put in all the same."""
         if self.policy == WAIT:
-            self.valve.hold(self)  # type: ignore[arg-type]  # to the valve one inbox is as good as another
+            self.valve.hold(self)  # to the valve one inbox is as good as another
             return True
         self.dropped += 1
         while self.policy == DROP_OLDEST and self.zeros:
@@ -209,7 +210,7 @@ class ThreadInbox:
 
     def release(self) -> None:
         """There is room again."""
-        self.valve.release(self)  # type: ignore[arg-type]
+        self.valve.release(self)
 
     def gone(self, reader: Reader) -> None:
         """A thread has ended. Nobody knows why, so what it was at was not processed, unless it has said so."""

@@ -6,7 +6,7 @@ import asyncio
 
 from linnet.client.client import Client as AsyncClient
 from linnet.client.errors import Closed
-from linnet.client.keeping import CLOSED
+from linnet.client.keeping import CLOSED, NEW
 from linnet.errors import LinnetError
 from linnet.sync.handling import Dispatcher, Worker
 from linnet.sync.loop import LoopThread, acquire, release
@@ -47,6 +47,7 @@ class Life:
         """Connect, and let the routes work. Raises what the asyncio client raises, and TimeoutError."""
         if self.thread is not None:
             self.thread.check()
+        if self.thread is not None or self.aio.state != NEW:
             raise LinnetError(f"this client is {self.aio.state}: make a new one")
         thread = self.thread = acquire(self)
         try:

@@ -133,11 +133,14 @@ class LoopThread:
         if self.is_over:
             self.empty()  # nobody else would tell those who wait for it
         elif not self.is_awake:
-            self.is_awake = True
             try:
+                self.is_awake = True
                 self.loop.call_soon_threadsafe(self.look)
             except RuntimeError:
                 pass  # it ends at this very moment, and empties its mailbox last of all
+            except BaseException:
+                self.is_awake = False  # interrupted: whoever comes next wakes it
+                raise
 
     def run(self, make: Callable[..., Coroutine[Any, Any, T]], *arguments: Any, timeout: float | None = None) -> T:
         """Run a coroutine on the loop, and return its result. Raises TimeoutError, when it was cancelled for that.

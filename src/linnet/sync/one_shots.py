@@ -72,7 +72,8 @@ def receive(
     timeout: float | None = 10.0,
     codec: Any = None,
     **options: Unpack[ReceiveOnce],
-) -> Message[Any]: ...
+) -> Message[Any]:
+    """Wait for one message."""
 
 
 @overload
@@ -83,7 +84,8 @@ def receive(
     timeout: float | None = 10.0,
     codec: Any = None,
     **options: Unpack[ReceiveOnce],
-) -> Message[Any] | list[Message[Any]]: ...
+) -> Message[Any] | list[Message[Any]]:
+    """Wait for `count` messages."""
 
 
 def receive(
@@ -96,19 +98,22 @@ def receive(
 ) -> Message[Any] | list[Message[Any]]:
     """Connect, subscribe, wait for one message or for `count`, and disconnect: the message, or a list of them.
 
-    They are acknowledged when all are there, so a wait that fails takes none. A connection that is lost meanwhile is
+    They are acknowledged when all are there, so a wait that fails takes none; others stay with the server, and where
+    the session outlives us (`session_expiry`, with a `client_id` and `clean_start` False) the next wait gets them. A
+    connection that is lost meanwhile is
     an error, unless `reconnect` says otherwise. Raises what connecting and subscribing raise, and TimeoutError when
     all of it takes longer than `timeout` seconds.
     """
     if not 1 <= count <= MOST:
         raise ValueError(f"count is 1 to {MOST}, not {count}")
     given: dict[str, Any] = {"reconnect": None, "receive_maximum": count, **options}
-    wanted: Any = {name: given.pop(name) for name in HOW if name in given}
+    wanted = {name: given.pop(name) for name in HOW if name in given}
     patience = Patience(timeout)
     client = Client(url, **given)
     client.connect(patience.left)
     try:
-        with client.subscribe(*filters, codec=codec, ack="manual", timeout=patience.left, **wanted) as subscription:
+        how: Any = {"ack": "manual", "keep": True, **wanted}
+        with client.subscribe(*filters, codec=codec, timeout=patience.left, **how) as subscription:
             messages = [subscription.get(patience.left) for _ in range(count)]
             for message in messages:
                 message.ack()

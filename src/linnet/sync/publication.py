@@ -91,8 +91,8 @@ class Publication:
         thread = self._thread
         thread.check()
         waiter = Waiter()
-        thread.post(self._start_patiently, waiter)
         try:
+            thread.post(self._start_patiently, waiter)
             waiter.wait(timeout)
         except BaseException:
             thread.post(self._withdraw)

@@ -1,16 +1,22 @@
 """Waiting in a thread for what another one does, so that Ctrl-C and time-outs work everywhere.
 
-A wait is cut into slices where the system does not let Ctrl-C through to a thread that waits for a lock: it is heard
-between two of them.
+Signals are for the main thread, but a system may hand them to another one, and Windows wakes nobody who waits for a
+lock. So the main thread waits in slices: what came meanwhile is heard between two of them.
 """
 
 from __future__ import annotations
 
 import sys
-from threading import Lock, Thread
+from threading import Lock, Thread, get_ident, main_thread
 from time import monotonic
 
-SLICE = 0.1 if sys.platform == "win32" else 3600.0  # seconds
+SLICE = 0.1 if sys.platform == "win32" else 1.0  # seconds that the main thread may be deaf
+ENDLESS = 3600.0  # seconds: a wait without an end, in pieces that every system can measure
+
+
+def piece() -> float:
+    """Seconds that this thread may wait at a stretch."""
+    return SLICE if get_ident() == main_thread().ident else ENDLESS
 
 
 class Waiter:
@@ -40,15 +46,15 @@ class Waiter:
         if self.is_done:
             return True
         if timeout is None:
-            while not self.lock.acquire(timeout=SLICE):
+            while not self.lock.acquire(timeout=piece()):
                 pass
             return True
         until = monotonic() + timeout
         while True:
             left = until - monotonic()
-            if self.lock.acquire(timeout=max(0.0, min(left, SLICE))):
+            if self.lock.acquire(timeout=max(0.0, min(left, piece()))):
                 return True
-            if left <= SLICE:
+            if left <= piece():
                 return False
 
 
@@ -74,7 +80,7 @@ def join(thread: Thread, patience: Patience) -> bool:
     """Wait until a thread has ended; whether it has."""
     while thread.is_alive():
         left = patience.left
-        thread.join(SLICE if left is None else min(left, SLICE))
-        if left is not None and left <= SLICE:
+        thread.join(piece() if left is None else min(left, piece()))
+        if left is not None and left <= piece():
             break
     return not thread.is_alive()
