@@ -2,7 +2,8 @@
 
 A session that is resumed may have messages for a program that has not subscribed again yet: those with QoS 1 and 2 are
 kept for it, unacknowledged, for a while. Whatever comes for a filter that was left is refused at once, and so is what
-nobody has claimed in time; for while a message is not acknowledged, it takes one of the places for all others.
+nobody has claimed in time; for while a message is not acknowledged, it takes one of the places for all others. What
+comes for a filter that the program has left but kept stays with the server.
 """
 
 from __future__ import annotations
@@ -37,6 +38,21 @@ class Unwanted:
         self.refused += 1
         if message.arrival is not None:
             message.arrival.reason_code = REFUSAL
+
+
+class Later:
+    """Takes what comes for a filter that was left and kept: the server has it for the next connection."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "<Later>"
+
+    def put(self, message: Message[Any]) -> None:
+        """A message that is wanted, but not now."""
+        if message.arrival is not None:
+            message.arrival.hold()
+            message.arrival.give_up()
 
 
 class Unclaimed:

@@ -16,7 +16,7 @@ from typing import Any
 from linnet.client.errors import Closed, SubscribeRejected
 from linnet.client.inbox import Valve
 from linnet.client.message import Message
-from linnet.client.strays import Unclaimed, Unwanted
+from linnet.client.strays import Later, Unclaimed, Unwanted
 from linnet.client.subscription import Subscription
 from linnet.core.client_connection import ClientConnection
 from linnet.core.topics import Filter, matches
@@ -32,6 +32,7 @@ Route = tuple[Any, ...]  # who gets a message: objects with `put`
 MOST_ROUTES = 10_000  # that are remembered
 MOST_LEFT = 10_000  # filters that were left, and that are remembered
 FIRST_ERROR = 0x80
+LATER = Later()
 NO_RETAINED = 2  # the Retain Handling that asks for no retained messages
 FIRST_STRANGE, LAST_STRANGE = 1 << 20, 1 << 27  # identifiers that no program before has come to
 
@@ -39,7 +40,7 @@ FIRST_STRANGE, LAST_STRANGE = 1 << 20, 1 << 27  # identifiers that no program be
 class Entry:
     """A filter that the server knows, or is to know, and the subscriptions that have it."""
 
-    __slots__ = ("asked", "confirmed", "identifier", "name", "options", "subscriptions", "waiters")
+    __slots__ = ("asked", "confirmed", "identifier", "is_kept", "name", "options", "subscriptions", "waiters")
 
     def __init__(self, name: Filter, identifier: int) -> None:
         self.name = name
@@ -48,6 +49,7 @@ class Entry:
         self.subscriptions: list[Subscription[Any]] = []  # the newest last
         self.asked = 0  # how often the server was asked; only the last answer counts
         self.confirmed = False
+        self.is_kept = False  # left by the program, and not by the session
         self.waiters: list[asyncio.Future[int]] = []  # for its reason code
 
     def __repr__(self) -> str:
@@ -165,7 +167,7 @@ class Registry:
             return (self.unclaimed,)
         route: Route = tuple([subscription.inbox for subscription in found])
         if not any(entry.subscriptions for entry in entries):
-            route = (self.unwanted,)
+            route = (LATER,) if any(entry.is_kept for entry in entries) else (self.unwanted,)
         self.routes.remember(message, route, is_simple)
         return route
 
@@ -226,7 +228,7 @@ class Registry:
             self.entries[name.name] = entry
         entry.subscriptions.append(subscription)
         entry.merge()
-        entry.confirmed = False
+        entry.confirmed = entry.is_kept = False
         answer: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         entry.waiters.append(answer)
         if self.connection is not None:
@@ -274,7 +276,8 @@ class Registry:
             else:
                 del self.entries[name.name]
                 if subscription.keep:
-                    self.by_identifier.pop(entry.identifier, None)
+                    entry.is_kept = True
+                    self.left_filters[name.name] = entry
                 else:
                     self.leaving[name.name] = entry
                     gone.append(entry)
