@@ -80,6 +80,9 @@ class Link(asyncio.Transport):
     def close(self) -> None:
         self.closes = True
 
+    def is_closing(self) -> bool:
+        return self.closes or self.has_ended
+
     def abort(self) -> None:
         self.end()
 
@@ -207,7 +210,8 @@ class Ends:
             tasks = asyncio.all_tasks(self.loop)
             for task in tasks:
                 task.cancel()
-            self.loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+            if tasks:
+                self.loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
             self.loop.turn()
         finally:
             self.loop.close()
