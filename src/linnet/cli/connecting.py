@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import ssl
 import warnings
+from asyncio import CancelledError
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from getpass import getpass
@@ -12,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from linnet.cli.asked import Asked, UsageError
 from linnet.cli.passwords import WARNING, password_of
+from linnet.errors import ReasonCode
 from linnet.wire.connect import NEVER, Will
 from linnet.wire.properties import Properties
+from linnet.wire.version import V5
 
 if TYPE_CHECKING:
     import asyncio
@@ -77,7 +80,8 @@ def tls_of(asked: Asked) -> ssl.SSLContext | None:
                 ciphers=asked.ciphers or None,
             )
     except (OSError, ValueError) as error:
-        raise UsageError(f"TLS: {getattr(error, 'strerror', None) or error}") from None
+        file = f"{error.filename}: " if isinstance(error, OSError) and error.filename else ""
+        raise UsageError(f"TLS: {file}{getattr(error, 'strerror', None) or error}") from None
     if asked.use_os_certs and (asked.cafile or asked.capath):
         context.load_default_certs()
     return context
@@ -102,9 +106,15 @@ def dial_of(asked: Asked, tls: ssl.SSLContext | None) -> Callable[..., Awaitable
     async def dial(protocol_factory: Callable[[], Any]) -> asyncio.Transport:
         import asyncio
 
+        from linnet.client.dialling import ConnectFailed
+        from linnet.client.sockets import meaning
+
         loop = asyncio.get_running_loop()
         here = (asked.bind_address, 0)
-        transport, _ = await loop.create_connection(protocol_factory, host, port, ssl=tls, local_addr=here)
+        try:
+            transport, _ = await loop.create_connection(protocol_factory, host, port, ssl=tls, local_addr=here)
+        except OSError as error:
+            raise ConnectFailed(f"{url_of(asked)} from {asked.bind_address}", meaning(error)) from error
         return transport
 
     return dial
@@ -164,4 +174,9 @@ async def connected(
         found = "resumed" if client.keeper.connack and client.keeper.connack.session_present else "new"
         who, version = client.client_id, client.limits.version.name
         teller.debug(f"connected to {client.keeper.address} as {who!r} with MQTT {version}, session {found}")
-        yield client
+        try:
+            yield client
+        except CancelledError:  # by a signal, or by -W: in 5.0 the original has its will sent then
+            if asked.will_topic and asked.version is V5:
+                await client.disconnect(ReasonCode.DISCONNECT_WITH_WILL)
+            raise

@@ -24,7 +24,6 @@ PLACES: dict[str, int] = {
     "disconnect": PacketType.DISCONNECT,
     "will": WILL,
 }
-NEVER_SENT = (
     "auth",
     "puback",
     "pubcomp",
@@ -46,7 +45,7 @@ def take_property(asked: Asked, words: Words) -> None:
     """Take the three words, or the four of a user property, and keep the property; raises UsageError."""
     option = words.option
     command = words.take("command").lower()
-    if command not in PLACES and command not in NEVER_SENT:
+    if command not in PLACES:
         raise UsageError(f"{option}: there is no command {command!r}{did_you_mean(command, PLACES)}")
     name = words.take("property name")
     row = BY_NAME.get(name.lower())
@@ -54,8 +53,6 @@ def take_property(asked: Asked, words: Words) -> None:
         raise UsageError(f"{option}: there is no property {name!r}{did_you_mean(name, BY_NAME)}")
     value = _value(row, option, words)
     asked.version = V5
-    if command in NEVER_SENT:
-        return
     try:
         row.check_place(PLACES[command])
         row.check(value)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+DELAY = 1.0  # seconds of work before its progress is shown
+
 
 class Teller:
     """Speaks for one verb. Notes and progress are for people who watch; errors are told unless `quiet`."""
@@ -55,7 +57,7 @@ class Teller:
             from tqdm import tqdm
         except ImportError:
             return
-        self.bar = tqdm(total=total, unit=unit, unit_scale=unit == "B", delay=1.0, leave=False, file=sys.stderr)
+        self.bar = tqdm(total=total, unit=unit, unit_scale=unit == "B", delay=DELAY, leave=False, file=sys.stderr)
 
     def advance(self, by: int) -> None:
         """So much more is done."""
