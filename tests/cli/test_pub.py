@@ -1,23 +1,26 @@
 """`linnet pub`: its words, where its messages come from, and what its exit code tells."""
 
+import io
 import os
 import re
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from linnet.cli import client_options, connecting, pub, rr, sub
+from linnet.cli import client_options, connecting, pub, rr, sub, teller
 from linnet.cli.asked import Asked, UsageError
 from linnet.cli.client_config import load
 from linnet.cli.grammar import help_of
 from linnet.cli.passwords import password_of
 from linnet.errors import ReasonCode
 from linnet.testing import BlockingBroker
-from linnet.wire.connect import NEVER
+from linnet.wire.connect import NEVER, Connect
+from linnet.wire.publish import Publish
 from linnet.wire.version import V3_1, V3_1_1, V5
 from tests.cli.conftest import Cli
 from tests.interop.tools import program
@@ -81,7 +84,7 @@ def test_session_expiry(word: str, seconds: int) -> None:
 def test_properties_go_to_their_packets() -> None:
     line = (
         "-t a -n -D publish content-type x_y -D PUBLISH user-property k v -D connect receive-maximum 7 --will-topic w"
-        " -D will will-delay-interval 3 -D publish correlation-data c -D puback user-property a b"
+        " -D will will-delay-interval 3 -D publish correlation-data c"
     )
     made = asked([word.replace("_", " ") for word in line.split()])
     assert made.properties["publish"].content_type == "x y"
@@ -113,6 +116,7 @@ def test_properties_go_to_their_packets() -> None:
         ("-t a -n --psk 12 --psk-identity me", "not supported, for Python has it since 3.13 only"),
         ("-t a -n -D publish content-type", "needs a value"),
         ("-t a -n -D publisch content-type x", "did you mean publish?"),
+        ("-t a -n -D puback user-property a b", "there is no command 'puback'"),
         ("-t a -n -D connect content-type x", "does not belong in CONNECT"),
         ("-t a -n -D publish payload-format-indicator x", "needs a number from 0 to 1"),
         ("-t a -n -L host/topic", "a URL begins with one of mqtt"),
@@ -236,8 +240,10 @@ def test_a_message_arrives_as_it_was_described(cli: Cli, served: BlockingBroker)
     assert kept.properties.user_properties == [("k", "v")]
 
 
-def published(served: BlockingBroker) -> list[tuple[str, bytes, int]]:
-    """What clients have published: topic, payload and QoS."""
+def published(served: BlockingBroker, clients: int = 1) -> list[tuple[str, bytes, int]]:
+    """What so many clients have published, once all have gone: topic, payload and QoS."""
+    for _ in range(clients):
+        served.wait_for("CLOSED")
     return [(seen.topic, seen.payload, seen.qos) for seen in served.packets.select("PUBLISH", direction="in")]
 
 
@@ -271,7 +277,7 @@ def test_a_file_and_standard_input_are_messages_as_a_whole(cli: Cli, served: Blo
     (tmp_path / "file").write_bytes(b"\x00\n\xff" * 100_000)
     assert cli("pub", "-p", served.port, "-t", "a", "-f", tmp_path / "file", "-q", 1).code == 0
     assert cli("pub", "-p", served.port, "-t", "b", "-s", stdin=b"x\ny\n").code == 0
-    assert published(served) == [("a", b"\x00\n\xff" * 100_000, 1), ("b", b"x\ny\n", 0)]
+    assert published(served, 2) == [("a", b"\x00\n\xff" * 100_000, 1), ("b", b"x\ny\n", 0)]
     assert cli("pub", "-p", served.port, "-t", "b", "-s", stdin=b"").code == 1
     assert cli("pub", "-p", served.port, "-t", "b", "-f", tmp_path / "none").err == (
         f"linnet pub: {tmp_path}/none: no such file or directory\n"
@@ -292,7 +298,7 @@ def test_a_refused_message_is_an_error_with_its_reason(cli: Cli, served: Blockin
     lines = b'{"topic": "no/a"}\n{"topic": "a"}\n{"topic": "no/b"}\n'
     result = cli("pub", "-p", served.port, "--json", "-q", 2, "--quiet", stdin=lines)
     assert (result.code, result.err) == (0x97, "")
-    assert ("a", b"", 2) in published(served)
+    assert ("a", b"", 2) in published(served, 2)
 
 
 @pytest.mark.parametrize(("words", "code"), [("", 135), ("-V 5", 135), ("-V 311", 5), ("-V 31", 5)])
@@ -348,6 +354,30 @@ def test_ways_to_connect(cli: Cli, served: BlockingBroker, words: str) -> None:
     assert published(served) == [("a", b"x", 1)]
 
 
+class Terminal(io.StringIO):
+    """Somebody watches what is written here."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_person_sees_progress_and_is_warned(
+    cli: Cli, served: BlockingBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = Terminal()
+    monkeypatch.setattr(sys, "stderr", seen)
+    monkeypatch.setattr(teller, "DELAY", 0.0)
+    words = ["pub", "-p", served.port, "-t", "a", "-m", "x", "--repeat", 3]
+    cli(*words, "-u", "me", "-P", "secret")
+    assert "others can read a password on the command line" in seen.getvalue()
+    assert "0/3" in seen.getvalue()
+    said = len(seen.getvalue())
+    cli(*words, "--quiet", "-u", "me", "-P", "secret")
+    assert len(seen.getvalue()) == said
+    cli(*words[:-2], "-u", "me")
+    assert len(seen.getvalue()) == said
+
+
 @pytest.mark.system
 def test_a_signal_ends_it_while_it_waits_for_a_line(served: BlockingBroker) -> None:
     command = [sys.executable, "-m", "linnet", "pub", "-p", str(served.port), "-t", "a", "-l"]
@@ -366,6 +396,67 @@ def test_a_signal_ends_it_while_it_waits_for_a_line(served: BlockingBroker) -> N
         process.send_signal(signal.SIGINT)
         assert process.wait(20) == 130
         assert (process.stdout.read(), process.stderr.read()) == (b"", b"")
+
+
+@pytest.mark.interop
+@pytest.mark.parametrize(
+    "words",
+    [
+        "-t a -m x",
+        "-t a/b -m -x -q 1 -r",
+        "-t a -n -q 2",
+        "-t a -l -q 1",
+        "-t a -s",
+        "-t a -m x --repeat 2 --repeat-delay 0.01",
+        "-t a -m x -V 5 -q 1 -D publish content-type c -D publish user-property k v -D publish correlation-data d",
+        "-t a -m x -V 5 -D publish message-expiry-interval 9 -D publish response-topic r -D publish user-property a b",
+        "-L mqtt://me:secret@127.0.0.1:{port}/a/b -m x",
+        "-t a -m x -i me -k 20 -u me -P secret -M 3 --will-topic w --will-payload gone --will-qos 1 --will-retain",
+        "-t a -m x -V 5 -c -i me -x 30",
+        "-t a",
+        "-t a/# -m x",
+        "-t a -m x -m y",
+        "-t a -m x -q 7",
+        "-t a -m x -D publish content-type",
+        "-t a -m x -D connect content-type y",
+        "-t a -m x -D puback user-property a b",
+        "-t a -m x -i a -I b",
+        "-t a -m x --will-retain",
+        "-t a -m x extra",
+    ],
+)
+def test_the_original_says_the_same_to_the_broker(cli: Cli, served: BlockingBroker, words: str, tmp_path: Path) -> None:
+    line = ["-h", "127.0.0.1", "-p", str(served.port), *words.format(port=served.port).split()]
+    given = b"one\n\ntwo"
+    theirs = subprocess.run(
+        [program("mosquitto_pub", "mosquitto-clients"), *line],
+        input=given,
+        capture_output=True,
+        timeout=20,
+        env={"HOME": str(tmp_path)},
+    )
+    meant = said_by(served, theirs.returncode == 0)
+    served.packets.clear()
+    ours = cli("pub", *line, *([] if "-V" in line or "-D" in line else ["-V", "311"]), stdin=given)
+    assert (ours.code, bool(ours.err)) == (theirs.returncode, bool(theirs.stderr))
+    assert said_by(served, ours.code == 0) == meant
+
+
+def said_by(served: BlockingBroker, has_connected: bool) -> list[object]:
+    """What a client has said: how it introduced itself, and what it published."""
+    if has_connected:
+        served.wait_for("CLOSED")
+    said: list[object] = []
+    for seen in served.packets.select(("CONNECT", "PUBLISH"), direction="in"):
+        packet = seen.packet
+        if isinstance(packet, Connect):
+            who = "" if packet.client_id.startswith(("mosq-", "linnet-", "auto-")) else packet.client_id
+            login = (packet.user_name, packet.password, packet.will, packet.keep_alive)
+            said.append((packet.version, who, packet.clean_start, *login))
+        elif isinstance(packet, Publish):
+            told = replace(packet.properties, topic_alias=None)  # aliases are made by each in its own way
+            said.append((seen.topic, packet.payload, packet.qos, packet.retain, told))
+    return said
 
 
 @pytest.mark.interop

@@ -138,6 +138,14 @@ def test_nothing_in_time_is_exit_code_27(cli: Cli, served: BlockingBroker) -> No
     assert (result.code, result.out, result.err) == (27, b"", "linnet sub: timed out after 0.1 s\n")
 
 
+@pytest.mark.parametrize(("version", "count"), [("5", 1), ("311", 0)])
+def test_the_will_is_sent_when_the_time_is_over(cli: Cli, served: BlockingBroker, version: str, count: int) -> None:
+    words = ["--will-topic", "gone", "--will-payload", "w", "--will-retain", "-t", "none", "-W", 0.1, "-V", version]
+    assert cli("sub", "-p", served.port, *words).code == 27
+    served.wait_for("CLOSED")
+    assert len(served.retained) == count
+
+
 def test_a_refused_subscription_is_an_error_and_the_others_go_on(cli: Cli, served: BlockingBroker) -> None:
     messages(served)
     served.deny("no/#", reason_code=ReasonCode.QUOTA_EXCEEDED)
