@@ -24,12 +24,6 @@ PLACES: dict[str, int] = {
     "disconnect": PacketType.DISCONNECT,
     "will": WILL,
 }
-    "auth",
-    "puback",
-    "pubcomp",
-    "pubrec",
-    "pubrel",
-)  # Mosquitto knows them, and sends none of their properties
 SINGULAR = {"user_properties": "user-property", "subscription_identifiers": "subscription-identifier"}
 
 
