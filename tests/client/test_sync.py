@@ -22,7 +22,7 @@ from linnet.client.inbox import Inbox, Valve
 from linnet.client.options import Offline, Reconnect
 from linnet.client.policies import POLICIES
 from linnet.core.arrivals import Arrivals
-from linnet.sync import Client, waiting
+from linnet.sync import Client, loop, waiting
 from linnet.sync.handling import Worker
 from linnet.sync.inbox import ThreadInbox
 from linnet.sync.loop import LoopThread
@@ -307,6 +307,15 @@ def test_a_client_that_is_ended_by_the_server_says_why(broker: BlockingBroker) -
     assert raised.value.reason_code == linnet.ReasonCode.SESSION_TAKEN_OVER
 
 
+def test_a_subscription_that_is_not_answered_is_given_up(
+    broker: BlockingBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Client(broker.url) as client, broker.drop(("SUBACK", "UNSUBACK")), monkeypatch.context() as patched:
+        patched.setattr(loop, "GRACE", SOON)
+        with pytest.raises(TimeoutError, match=r"not done within 0\.01 seconds"):
+            client.subscribe("a", timeout=SOON).__enter__()
+
+
 # -- the inbox by itself
 
 
@@ -522,6 +531,16 @@ def test_a_message_whose_handler_is_at_work_is_acknowledged_before_the_goodbye(
     assert len([seen for seen in broker.packets if seen.name == "PUBACK"]) == client._life.workers[0].handled == 1
 
 
+def test_a_route_that_is_refused_is_a_fault_of_connecting(broker: BlockingBroker) -> None:
+    client = Client(broker.url, client_id="bob")
+    client.route("open/{x}")(print)
+    client.route("secret")(lambda: None)
+    with broker.deny("secret"), pytest.raises(SubscribeRejected):
+        client.connect()
+    broker.wait_for("DISCONNECT", by="bob")
+    assert client.state == "closed"
+
+
 def test_a_listener_that_fails_is_logged(broker: BlockingBroker, caplog: pytest.LogCaptureFixture) -> None:
     client = Client(broker.url)
     told: list[str] = []
@@ -640,8 +659,7 @@ def test_the_hidden_thread_cannot_wait_for_itself(broker: BlockingBroker) -> Non
         with pytest.raises(linnet.LinnetError, match="would wait for the thread that it is called in") as raised:
             client.publish("a")
         faults.append(raised.value)
-        loop = asyncio.get_running_loop()
-        return await loop.create_connection(factory, broker.host, broker.port)
+        return await asyncio.get_running_loop().create_connection(factory, broker.host, broker.port)
 
     client = Client(dial=dial)
     with client:

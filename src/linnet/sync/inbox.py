@@ -86,14 +86,24 @@ class Reader:
 class Presence:
     """Lives as long as a thread that reads, and no longer."""
 
-    __slots__ = ("inbox", "reader")
+    __slots__ = ("reader", "readers", "thread")
 
-    def __init__(self, inbox: ThreadInbox, reader: Reader) -> None:
-        self.inbox = inbox
+    def __init__(self, reader: Reader, readers: dict[Reader, None], thread: LoopThread) -> None:
         self.reader = reader
+        self.readers = readers
+        self.thread = thread
 
     def __del__(self) -> None:
-        self.inbox.thread.post(self.inbox.gone, self.reader)
+        self.thread.post(gone, self.reader, self.readers)
+
+
+def gone(reader: Reader, readers: dict[Reader, None]) -> None:
+    """A thread has ended. Nobody knows why, so what it was at was not processed, unless it has said so."""
+    readers.pop(reader, None)
+    message = reader.current
+    if message is not None and message.arrival is not None:
+        logger.warning("%s ended while it was at %r, which is not acknowledged", reader.name, message)
+        reader.give_up()
 
 
 class ThreadInbox:
@@ -212,14 +222,6 @@ class ThreadInbox:
         """There is room again."""
         self.valve.release(self)
 
-    def gone(self, reader: Reader) -> None:
-        """A thread has ended. Nobody knows why, so what it was at was not processed, unless it has said so."""
-        self.readers.pop(reader, None)
-        message = reader.current
-        if message is not None and message.arrival is not None:
-            logger.warning("%s ended while it was at %r, which is not acknowledged", reader.name, message)
-            reader.give_up()
-
     # -- from all threads
 
     def wake(self) -> None:
@@ -243,7 +245,7 @@ class ThreadInbox:
         except AttributeError:
             reader = Reader()
             self.readers[reader] = None
-            self.local.presence = Presence(self, reader)
+            self.local.presence = Presence(reader, self.readers, self.thread)
         return reader
 
     def get(self, timeout: float | None) -> Any:
