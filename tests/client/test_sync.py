@@ -131,23 +131,38 @@ def test_a_publish_that_was_not_written_in_time_is_withdrawn(broker: BlockingBro
 
 
 def test_a_full_queue_lets_publish_wait_and_refuses_send(broker: BlockingBroker) -> None:
-    with Client(broker.url, max_inflight=1, offline=Offline(max_messages=1), close_timeout=0.0) as client:
-        dropped: SimpleQueue[str] = SimpleQueue()
-        client.on(linnet.Dropped)(lambda event: dropped.put(event.why))
+    with Client(broker.url, max_inflight=1, offline=Offline(max_messages=2)) as client, ThreadPoolExecutor(1) as pool:
         with broker.delay("PUBACK"):
             sent = [client.send("a", b"%d" % number, qos=1) for number in range(3)]
-            with pytest.raises(QueueFull):
-                sent[2].result(LONG)
-            assert sent[2].state == "not delivered"
-            assert "as many as may wait" in dropped.get(timeout=LONG)
-            with pytest.raises(TimeoutError, match="withdrawn"):
+            with pytest.raises(QueueFull, match="as many as may wait"):
+                client.send("a", b"3", qos=1)
+            with pytest.raises(TimeoutError, match="was withdrawn"):
                 client.publish("a", b"3", qos=1, timeout=SOON)
-            with ThreadPoolExecutor(1) as pool:
-                last = pool.submit(client.publish, "a", b"4", qos=1)
-                client._life.running().rest()
-                broker.lift()
-                assert last.result(LONG) == NOBODY
-        assert [publication.result(LONG) for publication in sent[:2]] == [NOBODY, NOBODY]
+            last = pool.submit(client.publish, "a", b"3", qos=1)
+        assert last.result(LONG) == NOBODY
+        assert [publication.result(LONG) for publication in sent] == [NOBODY] * 3
+    assert [seen.payload for seen in broker.packets if seen.name == "PUBLISH"] == [b"0", b"1", b"2", b"3"]
+
+
+def test_a_fault_that_nobody_asks_for_is_an_event() -> None:
+    dropped: SimpleQueue[tuple[str, str]] = SimpleQueue()
+    with BlockingBroker(max_qos=1) as broker, Client(broker.url) as client:
+        client.on(linnet.Dropped)(lambda event: dropped.put((event.topic, event.why)))
+        publication = client.send("a", qos=2)
+        with pytest.raises(linnet.NotSupported) as raised:
+            publication.result(LONG)
+        assert (publication.state, publication.done) == ("not delivered", True)
+        assert dropped.get(timeout=LONG) == ("a", str(raised.value))
+
+
+def test_a_thread_that_sends_faster_than_the_loop_follows_waits_for_it(
+    broker: BlockingBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "MOST_LEFT", 0)
+    with Client(broker.url) as client:
+        sent = [client.send("a") for _ in range(3)]
+        assert len(client._life.running().left) == 0
+        assert [publication.result(LONG) for publication in sent] == [0, 0, 0]
 
 
 def test_the_faults_of_publishing_are_those_of_the_other_client(broker: BlockingBroker) -> None:

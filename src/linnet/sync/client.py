@@ -148,8 +148,8 @@ class Client(Observed):
     def send(self, topic: str, payload: Any = b"", **options: Unpack[PublishOptions]) -> Publication:
         """Hand a message over without waiting. What is returned tells what becomes of it.
 
-        One that is not taken, for the queue is full or the server does not take such messages, is told of by `result`,
-        and to listeners for Dropped. Messages that one thread sends go out in the order in which it sends them.
+        Raises QueueFull where `publish` would wait. One that the server does not take is told of by `result`, and to
+        listeners for Dropped. Messages that one thread sends go out in the order in which it sends them.
         """
         thread = self._life.running()
         publication = Publication(thread, self._aio, composed(self._aio.publisher, topic, payload, options))

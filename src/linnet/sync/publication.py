@@ -59,7 +59,7 @@ class Publication:
         """Wait until its fate is known: for the reason code of the server's acknowledgement.
 
         Raises TimeoutError, and the message goes its way all the same; PublishRejected when the server has refused it;
-        NotDelivered when it will not go out any more; QueueFull, NotSupported or Closed when it was not taken at all.
+        NotDelivered when it will not go out any more; NotSupported or Closed when it was not taken at all.
         """
         if not self.done:
             self._thread.check()
@@ -81,10 +81,28 @@ class Publication:
     # -- what the client does with it
 
     def hand_over(self) -> None:
-        """Send it without waiting. Nobody may ever ask what became of it, so a fault is an event too."""
-        self._thread.check()
-        self._thread.post(self._start, True)
-        self._thread.rest()
+        """Send it without waiting. Raises QueueFull where there may be no room.
+
+        Any other fault comes to light later, and nobody may ever ask for it, so it is an event too.
+        """
+        thread = self._thread
+        thread.check()
+        if self._may_be_too_much():
+            thread.run(self._started)
+            if self._fault is not None:
+                raise self._fault
+            return
+        thread.post(self._start, True)
+        thread.rest()
+
+    def _may_be_too_much(self) -> bool:
+        """Whether the queue may be full by the time that the loop comes to this."""
+        publisher = self._client.publisher
+        offline = publisher.offline
+        if len(self._thread.left) + publisher.waiting >= offline.max_messages - 1:
+            return True
+        waiting = publisher.sender.waiting
+        return waiting is not None and waiting.bytes + self.message.weight() > offline.max_bytes // 2
 
     def deliver(self, timeout: float | None) -> ReasonCode:
         """Send it, and wait. Who waits no more withdraws it if it was not written."""
@@ -118,6 +136,9 @@ class Publication:
             self._fault = fault
             if is_told:
                 self._client.events.tell(Dropped(self.message.topic, str(fault)))
+
+    async def _started(self) -> None:
+        self._start()
 
     def _start_patiently(self, waiter: Waiter) -> None:
         """The same, when there is room for it."""
