@@ -166,6 +166,16 @@ def test_a_session_is_kept_and_left(cli: Cli, served: BlockingBroker) -> None:
     assert served.publish("u", "somebody", qos=1) == 1
 
 
+def test_what_the_library_warns_of_is_told_unless_quiet(cli: Cli, served: BlockingBroker) -> None:
+    words = ["-p", served.port, "-i", "me", "-c", "-q", 1]
+    cli("sub", *words, "-t", "old", "-E")
+    served.publish("old", "waits", qos=1)
+    result = cli("sub", *words, "-t", "new", "-W", 0.1)
+    assert "linnet sub: a message to 'old' is for no subscription" in result.err
+    assert cli("sub", *words, "-t", "new", "-W", 0.1, "--quiet").err == ""
+    assert cli("sub", *words, "-t", "old", "-C", 1).out == b"waits\n"
+
+
 def test_retained_messages_are_left_out_or_cleared(cli: Cli, served: BlockingBroker) -> None:
     messages(served)
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from linnet.cli.asked import UsageError
 from linnet.cli.checks import text_of
 from linnet.errors import ProtocolError
-from linnet.options import did_you_mean
 from linnet.wire.header import PacketType
 from linnet.wire.properties import BINARY, PAIR, STRING, TABLE, WILL, PropertyType
 from linnet.wire.version import V5
@@ -40,11 +40,11 @@ def take_property(asked: Asked, words: Words) -> None:
     option = words.option
     command = words.take("command").lower()
     if command not in PLACES:
-        raise UsageError(f"{option}: there is no command {command!r}{did_you_mean(command, PLACES)}")
+        raise UsageError(_unknown(option, "command", command, PLACES))
     name = words.take("property name")
     row = BY_NAME.get(name.lower())
     if row is None:
-        raise UsageError(f"{option}: there is no property {name!r}{did_you_mean(name, BY_NAME)}")
+        raise UsageError(_unknown(option, "property", name, BY_NAME))
     value = _value(row, option, words)
     asked.version = V5
     try:
@@ -57,6 +57,12 @@ def take_property(asked: Asked, words: Words) -> None:
         getattr(properties, row.name).append(value)
     else:
         setattr(properties, row.name, value)
+
+
+def _unknown(option: str, what: str, name: str, known: Iterable[str]) -> str:
+    from linnet.options import did_you_mean  # which costs more time than all the rest
+
+    return f"{option}: there is no {what} {name!r}{did_you_mean(name, known)}"
 
 
 def _value(row: PropertyType, option: str, words: Words) -> Any:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from linnet.cli import client_options, exit_codes
@@ -44,9 +46,8 @@ def run(
         client_options.check(asked)
         check(asked)
         teller.quiet, teller.debugs = asked.quiet, asked.debug
-        if asked.debug:
-            _debug()
-        return _loop(_bounded(asked, teller, work, late), on_term)
+        with _logged(teller):
+            return _loop(_bounded(asked, teller, work, late), on_term)
     except UsageError as error:
         teller.quiet = False  # that it was asked wrongly is told even then
         teller.error(f"{error} (linnet {verb.name} --help tells more)")
@@ -123,10 +124,28 @@ def _version() -> str:
     return version() + "\n"
 
 
-def _debug() -> None:
-    import logging
+class _Lines(logging.Handler):
+    """Tells what the library logs: warnings, and with -d everything."""
 
-    from linnet.cli import logs
+    def __init__(self, teller: Teller) -> None:
+        super().__init__(logging.DEBUG if teller.debugs else logging.WARNING)
+        self.teller = teller
 
-    logs.configure("debug", "text")
-    logging.getLogger("asyncio").setLevel(logging.WARNING)
+    def emit(self, record: logging.LogRecord) -> None:
+        """One line for each record."""
+        self.teller.error(record.getMessage())
+
+
+@contextmanager
+def _logged(teller: Teller) -> Iterator[None]:
+    """While this lasts, what the library logs is told as the verb's own words."""
+    logger = logging.getLogger("linnet.client")
+    handler, level = _Lines(teller), logger.level
+    logger.addHandler(handler)
+    if teller.debugs:
+        logger.setLevel(logging.DEBUG)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
