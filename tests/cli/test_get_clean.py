@@ -45,9 +45,10 @@ def retained(served: BlockingBroker) -> None:
         served.publish(topic, "x", retain=True)
 
 
-def test_clean_clears_what_the_filter_matches(cli: Cli, served: BlockingBroker) -> None:
+@pytest.mark.parametrize("version", ["5", "311"])
+def test_clean_clears_what_the_filter_matches(cli: Cli, served: BlockingBroker, version: str) -> None:
     retained(served)
-    result = cli("clean", "-p", served.port, "t/#", "--yes")
+    result = cli("clean", "-p", served.port, "t/#", "--yes", "-V", version)
     assert (result.code, result.out) == (0, b"t/a (1 bytes)\nt/b (1 bytes)\n")
     assert set(served.retained) == {"u"}
     result = cli("clean", "-p", served.port, "t/#", "--yes")

@@ -156,14 +156,21 @@ def test_a_refused_subscription_is_an_error_and_the_others_go_on(cli: Cli, serve
     assert (beside.code, beside.out, beside.err) == (0x97, b"alpha\n", alone.err)
 
 
-def test_a_session_is_kept_and_left(cli: Cli, served: BlockingBroker) -> None:
-    words = ["-p", served.port, "-i", "me", "-c", "-q", 1]
+@pytest.mark.parametrize("version", ["5", "311"])
+def test_a_session_is_kept_and_left(cli: Cli, served: BlockingBroker, version: str) -> None:
+    words = ["-p", served.port, "-i", "me", "-c", "-q", 1, "-V", version]
     assert cli("sub", *words, "-t", "t/#", "-t", "u", "-E").code == 0
     assert served.publish("t/x", "waited", qos=1) == 1
     assert cli("sub", *words, "-t", "t/#", "-C", 1).out == b"waited\n"
     assert cli("sub", *words, "-U", "t/#", "-E").code == 0
     assert served.publish("t/x", "nobody", qos=1) == 0
     assert served.publish("u", "somebody", qos=1) == 1
+
+
+def test_an_option_that_an_old_version_lacks_is_an_error(cli: Cli, served: BlockingBroker) -> None:
+    result = cli("sub", "-p", served.port, "-t", "t", "-V", "311", "--no-local", "-W", 5)
+    assert (result.code, result.out) == (0x83, b"")
+    assert "MQTT 3.1.1 knows no subscription options" in result.err
 
 
 def test_what_the_library_warns_of_is_told_unless_quiet(cli: Cli, served: BlockingBroker) -> None:
@@ -176,15 +183,17 @@ def test_what_the_library_warns_of_is_told_unless_quiet(cli: Cli, served: Blocki
     assert cli("sub", *words, "-t", "old", "-C", 1).out == b"waits\n"
 
 
-def test_retained_messages_are_left_out_or_cleared(cli: Cli, served: BlockingBroker) -> None:
+@pytest.mark.parametrize("version", ["5", "311"])
+def test_retained_messages_are_left_out_or_cleared(cli: Cli, served: BlockingBroker, version: str) -> None:
     messages(served)
 
     def publish() -> None:
         served.wait_for("SUBACK")
         served.publish("t/live", "live", qos=1)
 
-    assert cli("sub", "-p", served.port, "-t", "t/#", "-R", "-C", 1, meanwhile=publish).out == b"live\n"
-    words = ["-t", "t/+", "-T", "t/a", "--remove-retained", "-F", "%t", "-C", 2]
+    words = ["-t", "t/#", "-R", "-C", 1, "-V", version, "--retain-as-published"]
+    assert cli("sub", "-p", served.port, *words, meanwhile=publish).out == b"live\n"
+    words = ["-t", "t/+", "-T", "t/a", "--remove-retained", "-F", "%t", "-C", 2, "-V", version]
     assert cli("sub", "-p", served.port, *words).out == b"t/b\nt/c\n"
     assert set(served.retained) == {"t/a", "t/d/e"}
 

@@ -104,7 +104,7 @@ async def barrier(client: Client) -> None:
     from linnet.client.errors import SubscribeRejected
 
     try:
-        async with client.subscribe(f"linnet/barrier/{secrets.token_hex(8)}", retain_handling=2, keep=True):
+        async with client.subscribe(f"linnet/barrier/{secrets.token_hex(8)}"):
             pass
     except SubscribeRejected:
         pass  # that is an answer too

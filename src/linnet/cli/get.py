@@ -10,7 +10,7 @@ from linnet.cli.checks import topic_filter
 from linnet.cli.client_options import CLIENT, TIMEOUT, qos_option
 from linnet.cli.connecting import connected
 from linnet.cli.grammar import Verb, Words, collected
-from linnet.cli.printing import PRINTING, Printer
+from linnet.cli.printing import PRINTING, Printer, subscribing
 from linnet.cli.running import run
 from linnet.cli.teller import Teller
 from linnet.cli.url_words import is_url, take_address
@@ -66,14 +66,8 @@ def nothing_came(asked: Asked) -> str:
 async def work(asked: Asked, teller: Teller) -> int:
     """Subscribe, and print the first message that is wanted."""
     async with connected(asked, teller) as client:
-        subscription = client.subscribe(
-            *asked.filters,
-            qos=asked.qos,
-            retain_as_published=asked.retain_as_published,
-            retain_handling=2 if asked.no_retain else 0,
-            ack="manual",
-            keep=True,
-        )
+        options = subscribing(client, asked, 2 if asked.no_retain else 0)
+        subscription = client.subscribe(*asked.filters, **options)
         async with subscription:
             async for message in subscription:
                 if not (message.retain and asked.no_retain):

@@ -18,6 +18,7 @@ from linnet.wire.varint import encode_varint
 
 if TYPE_CHECKING:
     from linnet.cli.teller import Teller
+    from linnet.client.client import Client, SubscribeOptions
 
 GROUP = "output"
 
@@ -86,6 +87,20 @@ def _verbose(message: Publish, end: bytes) -> bytes:
     if message.size():
         return b"%b %b%b" % (message.topic_name, message.payload, end)
     return message.topic_name + b" (null)" + end if end else b""
+
+
+def subscribing(client: Client, asked: Asked, retain_handling: int) -> SubscribeOptions:
+    """How to subscribe for what is printed. Options that 5.0 has brought are left out before it, as Mosquitto does."""
+    if not client.limits.version.has_properties:
+        return {"qos": asked.qos, "ack": "manual", "when_full": "wait", "keep": True}
+    return {
+        "qos": asked.qos,
+        "retain_as_published": asked.retain_as_published,
+        "retain_handling": retain_handling,
+        "ack": "manual",
+        "when_full": "wait",
+        "keep": True,
+    }
 
 
 class Verdict(Enum):

@@ -12,7 +12,7 @@ from linnet.cli.checks import topic_filter, topic_name
 from linnet.cli.client_options import CLIENT, TIMEOUT, qos_option
 from linnet.cli.connecting import connected
 from linnet.cli.grammar import Option, Verb, Words
-from linnet.cli.printing import PRINTING, Printer
+from linnet.cli.printing import PRINTING, Printer, subscribing
 from linnet.cli.running import run
 from linnet.cli.teller import Teller
 from linnet.cli.url_words import take_word
@@ -62,15 +62,7 @@ async def work(asked: Asked, teller: Teller) -> int:
     where = asked.response_topic or f"linnet/reply/{secrets.token_hex(8)}"
     properties = replace(asked.properties["publish"], response_topic=where, topic_alias=None)
     async with connected(asked, teller) as client:
-        handling = 2 if asked.no_retain else 0
-        answers = client.subscribe(
-            where,
-            qos=asked.qos,
-            retain_as_published=asked.retain_as_published,
-            retain_handling=handling,
-            ack="manual",
-            keep=True,
-        )
+        answers = client.subscribe(where, **subscribing(client, asked, 2 if asked.no_retain else 0))
         async with answers:
             code = await client.publish(asked.topic, payload, qos=asked.qos, properties=properties)
             if code == ReasonCode.NO_MATCHING_SUBSCRIBERS:

@@ -11,13 +11,13 @@ from linnet.cli.checks import topic_filter
 from linnet.cli.client_options import CLIENT, TIMEOUT, qos_option
 from linnet.cli.connecting import connected
 from linnet.cli.grammar import Option, Verb, Words, collected, flag, number
-from linnet.cli.printing import PRINTING, Printer, Verdict, by_chance, is_filtered_out, judge
+from linnet.cli.printing import PRINTING, Printer, Verdict, by_chance, is_filtered_out, judge, subscribing
 from linnet.cli.running import run
 from linnet.cli.teller import Teller
 from linnet.cli.url_words import take_word
 
 if TYPE_CHECKING:
-    from linnet.client.client import Client
+    from linnet.client.client import Client, SubscribeOptions
     from linnet.client.message import Message
     from linnet.client.publication import Publication
     from linnet.client.subscription import Subscription
@@ -96,7 +96,8 @@ async def work(asked: Asked, teller: Teller) -> int:
         client.on(Disconnected)(lost)
         refused, subscription = await subscribe(client, asked, teller)
         if asked.unsubscribe:
-            async with client.subscribe(*asked.unsubscribe, retain_handling=2):
+            quiet: SubscribeOptions = {"retain_handling": 2} if client.limits.version.has_properties else {}
+            async with client.subscribe(*asked.unsubscribe, **quiet):
                 pass  # leaving is what was wanted; only what was subscribed to can be left
         if subscription is None or asked.exit_after_sub:
             return refused
@@ -111,16 +112,12 @@ async def subscribe(client: Client, asked: Asked, teller: Teller) -> tuple[int, 
     code = exit_codes.FINE
     filters = list(dict.fromkeys(asked.filters))
     while filters:
-        subscription = client.subscribe(
-            *filters,
-            qos=asked.qos,
-            no_local=asked.no_local,
-            retain_as_published=asked.retain_as_published,
-            retain_handling=retain_handling(asked),
-            ack="manual",
-            when_full="wait",
-            keep=True,
-        )
+        options = subscribing(client, asked, retain_handling(asked))
+        if asked.no_local:
+            options["no_local"] = True
+        if asked.retain_handling is not None:  # whoever asks for it hears that 3.1.1 does not have it
+            options["retain_handling"] = asked.retain_handling
+        subscription = client.subscribe(*filters, **options)
         try:
             await subscription.__aenter__()
         except SubscribeRejected as error:
@@ -136,8 +133,6 @@ async def subscribe(client: Client, asked: Asked, teller: Teller) -> tuple[int, 
 
 def retain_handling(asked: Asked) -> int:
     """Whether retained messages are to be sent: -R needs none, unless they are to be cleared."""
-    if asked.retain_handling is not None:
-        return asked.retain_handling
     return 2 if asked.no_retain and not asked.remove_retained else 0
 
 
