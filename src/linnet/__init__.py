@@ -22,6 +22,7 @@ from linnet.wire.properties import Properties
 from linnet.wire.version import V3_1, V3_1_1, V5, Version
 
 if TYPE_CHECKING:
+    from linnet.client.address import AddressError
     from linnet.client.client import Client
     from linnet.client.codecs import JSON, RAW, TEXT, Codec, DecodeError, EncodeError, codec_of
     from linnet.client.dialling import ConnectFailed
@@ -40,7 +41,9 @@ if TYPE_CHECKING:
     from linnet.client.events import Connected, Disconnected, Dropped, Event, Moved, SessionLost
     from linnet.client.message import Message
     from linnet.client.options import FOR_EVER, Authenticator, Offline, Reconnect
+    from linnet.client.patterns import Pattern, PatternError
     from linnet.client.publication import Publication
+    from linnet.client.routes import RouteError
     from linnet.client.store import ClientStore, StoreError
     from linnet.client.subscription import Subscription
     from linnet.client.tls import make_tls
@@ -53,6 +56,7 @@ compiled: bool = not (frames.__file__ or "").endswith(".py")
 
 # Where the client's names are found. They are imported when first used, for a broker needs none of them.
 CLIENT = {
+    "address": "AddressError",
     "client": "Client",
     "codecs": "JSON RAW TEXT Codec DecodeError EncodeError codec_of",
     "dialling": "ConnectFailed",
@@ -62,7 +66,9 @@ CLIENT = {
     "events": "Connected Disconnected Dropped Event Moved SessionLost",
     "message": "Message",
     "options": "FOR_EVER Authenticator Offline Reconnect",
+    "patterns": "Pattern PatternError",
     "publication": "Publication",
+    "routes": "RouteError",
     "store": "ClientStore StoreError",
     "subscription": "Subscription",
     "tls": "make_tls",
@@ -86,6 +92,7 @@ __all__ = [
     "V3_1",
     "V3_1_1",
     "V5",
+    "AddressError",
     "ApplicationMessage",
     "Authenticator",
     "Broker",
@@ -117,6 +124,8 @@ __all__ = [
     "Observer",
     "Offline",
     "Overview",
+    "Pattern",
+    "PatternError",
     "Peer",
     "Properties",
     "ProtocolError",
@@ -126,6 +135,7 @@ __all__ = [
     "ReasonCode",
     "Reconnect",
     "RequestTimeout",
+    "RouteError",
     "SessionLost",
     "Settings",
     "SettingsError",

@@ -2,7 +2,7 @@
 
 There is one, for people at a prompt, for the command line, for an API and for tests. Nothing is prepared for it: an
 object that has slots can be looked at, while it lives and works. A class may name in `described` what it has besides:
-properties that say something.
+properties that say something; and in `hidden` what is nobody's business: passwords.
 """
 
 from collections.abc import Iterable, Mapping
@@ -41,8 +41,10 @@ def describe_object(thing: object, depth: int) -> dict[str, Any]:
     """An object's class and slots, each once, and what its class says is worth seeing."""
     described: dict[str, Any] = {"class": type(thing).__name__, "repr": repr(thing)}
     names = slots_of(thing) or [name for name in getattr(thing, "__dict__", ()) if not name.startswith("_")]
+    hidden = getattr(type(thing), "hidden", ())
     for name in (*names, *getattr(type(thing), "described", ())):
-        described[name] = describe(getattr(thing, name, None), depth - 1)
+        value = getattr(thing, name, None)
+        described[name] = "***" if name in hidden and value is not None else describe(value, depth - 1)
     return described
 
 

@@ -17,7 +17,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv6Address
-from typing import Final, Literal
+from typing import ClassVar, Final, Literal
 from urllib.parse import quote, unquote
 
 from linnet.errors import LinnetError
@@ -59,6 +59,8 @@ class Address:
     path: str = ""
     user_name: str | None = None
     password: str | None = None
+
+    hidden: ClassVar[tuple[str, ...]] = ("password",)  # from whoever looks at it
 
     @property
     def is_tls(self) -> bool:

@@ -20,8 +20,8 @@ from typing_extensions import TypeVar
 
 from linnet.client.codecs import Codec, resolve_codec
 from linnet.client.composing import PublishOptions, composed
-from linnet.client.errors import Closed
-from linnet.client.events import Dropped, E, Events
+from linnet.client.errors import Closed, RequestTimeout
+from linnet.client.events import Dropped, E, Event, Events
 from linnet.client.handling import OnError, Worker
 from linnet.client.inbox import Inbox
 from linnet.client.keeping import CONNECTED, Keeper
@@ -35,6 +35,7 @@ from linnet.client.subscription import Subscription
 from linnet.core.server_limits import ServerLimits
 from linnet.core.statistics import Statistics
 from linnet.errors import LinnetError, ReasonCode
+from linnet.options import did_you_mean
 from linnet.wire.subscribe import SubscriptionOptions
 
 T = TypeVar("T", default=bytes)
@@ -67,14 +68,20 @@ class Client:
 
     described = ("state", "statistics")
 
-    def __init__(self, url: str | Sequence[str] = "mqtt://localhost", **options: Unpack[ClientOptions]) -> None:
-        self.options = Options.made(url, options)
+    def __init__(
+        self,
+        url: str | Sequence[str] = "mqtt://localhost",
+        port: int | None = None,
+        **options: Unpack[ClientOptions],
+    ) -> None:
+        self.options = Options.made(url, port, options)
         self.events = Events()
         self.keeper = Keeper(self.options, self.events)
         self.publisher = self.keeper.publisher
         self.registry = self.keeper.registry
         self.requests_open = Requests(self)
         self.workers: list[Worker] = []
+        self.restored: list[Publication] = []  # what an earlier program has left in the store
         self.loop: asyncio.AbstractEventLoop | None = None
 
     def __repr__(self) -> str:
@@ -87,6 +94,7 @@ class Client:
         """Connect; from here on the client keeps connected. Raises ConnectFailed, ConnectRejected, StoreError."""
         self.loop = asyncio.get_running_loop()
         await self.keeper.start()
+        self.restored = self.keeper.restored
         CLIENTS.add(self)
         try:
             for worker in self.workers:
@@ -100,7 +108,7 @@ class Client:
         """Say goodbye. What was handed over has `close_timeout` to be acknowledged; no message is taken any more."""
         CLIENTS.discard(self)
         for worker in self.workers:
-            await worker.stop()
+            await worker.stop(self.options.close_timeout)
         self.requests_open.close()
         await self.keeper.stop(reason_code, "the client was closed")
 
@@ -113,6 +121,12 @@ class Client:
         ended = self.keeper.fault
         if fault is None and ended is not None and not isinstance(ended, Closed):
             raise ended
+
+    async def closed(self) -> None:
+        """Wait until there is no connection and none will be; raises why, unless the program has closed the client."""
+        await self.keeper.over.wait()
+        if not isinstance(self.keeper.fault, Closed) and self.keeper.fault is not None:
+            raise self.keeper.fault
 
     # -- publishing
 
@@ -161,9 +175,7 @@ class Client:
             options.get("retain_as_published", False),
             options.get("retain_handling", 0),
         )
-        unknown = options.keys() - SubscribeOptions.__annotations__.keys()
-        if unknown:
-            raise TypeError(f"subscribe() has no option {', '.join(sorted(unknown))}")
+        check_options(filters, options)
         inbox = Inbox(
             resolve_codec(codec),
             ACKNOWLEDGEMENTS[options.get("ack", "processed")],
@@ -195,6 +207,8 @@ class Client:
             self.workers.append(Worker(route, subscription, concurrency, on_error, self.keeper.fail))
             return handler
 
+        if concurrency < 1 or on_error not in ("hold", "reject", "raise"):
+            raise ValueError(f"concurrency={concurrency!r}, on_error={on_error!r}: at least 1; hold, reject or raise")
         if self.loop is not None:
             raise LinnetError("routes are made before the client is connected")
         return register
@@ -202,26 +216,38 @@ class Client:
     # -- asking and answering
 
     async def request(
-        self, topic: str, payload: Any = b"", *, timeout: float | None = 10.0, **options: Unpack[PublishOptions]
-    ) -> Message[bytes]:
-        """Publish a question, and return the first answer. Raises RequestTimeout, and what `publish` raises."""
+        self,
+        topic: str,
+        payload: Any = b"",
+        *,
+        answer: Codec[T] | type[T] | None = None,
+        timeout: float | None = 10.0,
+        **options: Unpack[PublishOptions],
+    ) -> Message[T]:
+        """Publish a question, and return the first answer, whose codec is `answer`.
+
+        Raises RequestTimeout, at once where the server says that nobody has subscribed, and what `publish` raises.
+        """
         options.setdefault("qos", 1)
 
         async def send(response_topic: str, mark: bytes) -> None:
             asked = options | {"response_topic": response_topic, "correlation_data": mark}
-            await self.publish(topic, payload, **asked)
+            if await self.publish(topic, payload, **asked) == ReasonCode.NO_MATCHING_SUBSCRIBERS:
+                raise RequestTimeout(f"nobody has subscribed to {topic!r}")
 
-        return await self.requests_open.ask(send, timeout)
+        message: Message[Any] = await self.requests_open.ask(send, timeout)
+        message.codec = resolve_codec(answer)
+        return message
 
     def requests(
         self,
         topic: str,
         payload: Any = b"",
         *,
-        answers: Any = None,
+        answers: Codec[T] | type[T] | None = None,
         limit: int = 1000,
         **options: Unpack[PublishOptions],
-    ) -> AbstractAsyncContextManager[Subscription[Any]]:
+    ) -> AbstractAsyncContextManager[Subscription[T]]:
         """Publish a question to many, and have all answers as they come: a context, and a stream of messages.
 
         `answers` is the codec of the answers.
@@ -244,10 +270,12 @@ class Client:
 
     async def reauthenticate(self) -> None:
         """Authenticate again, by the authenticator that connected us [MQTT-4.12.1-1]. Raises ConnectionLost."""
-        await self.keeper.reauthenticate()
+        await self.keeper.authentication.repeat(self.keeper.line)
 
     def on(self, kind: type[E]) -> Callable[[Callable[[E], object]], Callable[[E], object]]:
         """Have a function or coroutine function called with each event of a kind."""
+        if not (isinstance(kind, type) and issubclass(kind, Event)):
+            raise TypeError(f"on() takes a kind of event, such as linnet.Connected, not {kind!r}")
 
         def register(listener: Callable[[E], object]) -> Callable[[E], object]:
             self.events.add(kind, listener)
@@ -281,3 +309,17 @@ class Client:
     def statistics(self) -> Statistics:
         """What all connections of this client have counted."""
         return self.keeper.statistics
+
+
+def check_options(filters: tuple[str, ...], options: SubscribeOptions) -> None:
+    """Raise TypeError or ValueError for what subscribing cannot be told."""
+    for name in options.keys() - SubscribeOptions.__annotations__.keys():
+        raise TypeError(f"subscribe() has no option {name!r}{did_you_mean(name, SubscribeOptions.__annotations__)}")
+    for name in filters:
+        if not isinstance(name, str):
+            raise TypeError(f"a topic filter is text, and each one an argument of its own, not {name!r}")
+    for name, known in (("ack", ACKNOWLEDGEMENTS), ("when_full", POLICIES)):
+        if options.get(name, next(iter(known))) not in known:
+            raise ValueError(f"{name} is one of {', '.join(known)}, not {options.get(name)!r}")
+    if options.get("limit", 1) < 1:
+        raise ValueError(f"limit is at least 1, not {options.get('limit')!r}")

@@ -15,8 +15,10 @@ class Refused(LinnetError):
         self.reason_string = reason_string
 
     def __str__(self) -> str:
-        said = f": {self.reason_string}" if self.reason_string else ""
-        return f"{self.what}: 0x{self.reason_code:02X} {reason_name(self.reason_code)}{said}"
+        code = f"0x{self.reason_code:02X} {reason_name(self.reason_code)}"
+        if f"({code})" in self.reason_string:  # it says so already
+            return f"{self.what}: {self.reason_string}"
+        return f"{self.what}: {code}" + (f": {self.reason_string}" if self.reason_string else "")
 
 
 class ConnectRejected(Refused):

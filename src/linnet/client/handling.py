@@ -27,7 +27,19 @@ class Worker:
     function is called in a thread of its own, so it may take as long as it likes.
     """
 
-    __slots__ = ("concurrency", "fail", "failed", "handled", "on_error", "route", "subscription", "tasks", "unmatched")
+    __slots__ = (
+        "busy",
+        "concurrency",
+        "fail",
+        "failed",
+        "handled",
+        "is_stopping",
+        "on_error",
+        "route",
+        "subscription",
+        "tasks",
+        "unmatched",
+    )
 
     def __init__(
         self,
@@ -43,6 +55,8 @@ class Worker:
         self.on_error = on_error
         self.fail = fail  # ends the client
         self.tasks: list[asyncio.Task[None]] = []
+        self.busy: set[asyncio.Task[Any]] = set()  # those that are in the handler
+        self.is_stopping = False
         self.handled = 0
         self.failed = 0
         self.unmatched = 0  # messages whose captures cannot be what the handler wants
@@ -55,8 +69,14 @@ class Worker:
         await self.subscription.__aenter__()
         self.tasks = [asyncio.create_task(self.work()) for _ in range(self.concurrency)]
 
-    async def stop(self) -> None:
-        """Stop; what a handler is at was not processed."""
+    async def stop(self, seconds: float) -> None:
+        """Stop. A handler that is at something may end it within this time; otherwise it was not processed."""
+        self.is_stopping = True
+        for task in self.tasks:
+            if task not in self.busy:
+                task.cancel()
+        if self.busy:
+            await asyncio.wait(self.busy, timeout=seconds)
         for task in self.tasks:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
@@ -64,7 +84,10 @@ class Worker:
 
     async def work(self) -> None:
         """Call the handler with one message after the other."""
+        task = asyncio.current_task()
+        assert task is not None
         async for message in self.subscription:
+            self.busy.add(task)
             try:
                 await self.handle(message)
             except asyncio.CancelledError:
@@ -72,6 +95,10 @@ class Worker:
             except Exception as fault:
                 self.failed += 1
                 self.refuse(message, fault)
+            finally:
+                self.busy.discard(task)
+            if self.is_stopping:
+                return
 
     async def handle(self, message: Message[Any]) -> None:
         """Call the handler."""
@@ -88,13 +115,18 @@ class Worker:
 
     def refuse(self, message: Message[Any], fault: Exception) -> None:
         """The handler has failed, or the payload is not what it wants."""
-        if isinstance(fault, DecodeError):
+        if isinstance(fault, DecodeError) and self.on_error != "raise":
             logger.error("a message to %r for %r: %s", message.topic, self.route.pattern.text, fault)
-        else:
-            logger.error("the handler of %r failed on %r", self.route.pattern.text, message, exc_info=fault)
+            if message.arrival is not None:  # it would be no better the next time
+                message.reject(ReasonCode.PAYLOAD_FORMAT_INVALID)
+            return
+        logger.error("the handler of %r failed on %r", self.route.pattern.text, message, exc_info=fault)
         if self.on_error == "reject" and message.arrival is not None:
             message.reject(ReasonCode.IMPLEMENTATION_SPECIFIC_ERROR)
             return
+        arrivals = message.arrival.arrivals if message.arrival is not None else None
         self.subscription.inbox.reader().give_up()
+        if arrivals is not None and len(arrivals.given_up) >= arrivals.maximum:
+            logger.error("as many messages have failed as may be unacknowledged: no more come on this connection")
         if self.on_error == "raise":
             self.fail(fault)

@@ -104,10 +104,12 @@ class Handshake:
                     await options.dial(lambda: line)
                 else:
                     protocol = cast(Any, lambda: line)
-                    await dial(self.address, protocol, tls=options.tls, proxy=options.proxy, timeout=None)
+                    ways: dict[str, Any] = {"tls": options.tls, "proxy": options.proxy, "headers": options.headers}
+                    await dial(self.address, protocol, timeout=None, **ways)
                 self.was_reached = True
                 fault = await line.answered
         except TimeoutError:
+            self.was_reached = False  # a server that is silent is not asked again in another version
             line.abort()
             detail = f"no CONNACK within {options.connect_timeout:g} seconds"
             raise ConnectFailed(str(self.address), detail) from None

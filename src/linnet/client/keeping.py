@@ -8,9 +8,11 @@ subscriptions that it has lost, what was in flight, what waited.
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Any
 
 from linnet.client.address import Address
+from linnet.client.authenticating import Authentication
 from linnet.client.dialling import ConnectFailed
 from linnet.client.errors import Closed, ConnectionLost, ConnectRejected
 from linnet.client.events import Connected, Disconnected, Dropped, Events, SessionLost
@@ -22,16 +24,19 @@ from linnet.client.places import Places
 from linnet.client.publication import Publication
 from linnet.client.publishing import Publisher
 from linnet.client.restoring import restore
+from linnet.client.returning import MOVES, pause_after
 from linnet.client.subscriptions import Registry
 from linnet.core.arrivals import Arrivals
 from linnet.core.client_connection import ClientConnection, ClientOwner
 from linnet.core.receiver import Receiver
 from linnet.core.server_limits import ServerLimits
 from linnet.core.statistics import Statistics
-from linnet.errors import LinnetError, ProtocolError, ReasonCode
+from linnet.errors import LinnetError, ReasonCode
 from linnet.wire.connect import Connack
 from linnet.wire.control import Auth
 from linnet.wire.properties import Properties
+
+logger = logging.getLogger("linnet.client")
 
 # What a client is doing
 NEW = "new"
@@ -39,25 +44,6 @@ CONNECTING = "connecting"
 CONNECTED = "connected"
 WAITING = "waiting"  # for its next try
 CLOSED = "closed"
-
-# After these a client that comes back would only be told the same, or would fight with another of its name
-FINAL = {
-    ReasonCode.MALFORMED_PACKET,
-    ReasonCode.PROTOCOL_ERROR,
-    ReasonCode.UNSUPPORTED_PROTOCOL_VERSION,
-    ReasonCode.CLIENT_IDENTIFIER_NOT_VALID,
-    ReasonCode.BAD_USER_NAME_OR_PASSWORD,
-    ReasonCode.NOT_AUTHORIZED,
-    ReasonCode.BANNED,
-    ReasonCode.BAD_AUTHENTICATION_METHOD,
-    ReasonCode.SESSION_TAKEN_OVER,
-    ReasonCode.TOPIC_NAME_INVALID,
-    ReasonCode.PACKET_TOO_LARGE,
-    ReasonCode.RETAIN_NOT_SUPPORTED,
-    ReasonCode.QOS_NOT_SUPPORTED,
-}
-PASSWORD_FAULTS = {ReasonCode.BAD_USER_NAME_OR_PASSWORD, ReasonCode.NOT_AUTHORIZED}  # a fresh one may do better
-MOVES = {ReasonCode.USE_ANOTHER_SERVER, ReasonCode.SERVER_MOVED}
 
 
 class Keeper(ClientOwner):
@@ -88,9 +74,10 @@ class Keeper(ClientOwner):
         self.connects = 0
         self.task: asyncio.Task[None] | None = None
         self.ready: asyncio.Future[None] | None = None  # done with the first connection
+        self.over = asyncio.Event()  # set when there is none any more, and none will be
         self.fault: Exception | None = None  # why there is none any more, and none will be
         self.restored: list[Publication] = []  # what an earlier program had not done with
-        self.reauthenticated: asyncio.Future[None] | None = None
+        self.authentication = Authentication(options.authenticator)
 
     def __repr__(self) -> str:
         return f"<Keeper of {self.client_id!r}, {self.state}>"
@@ -101,7 +88,7 @@ class Keeper(ClientOwner):
         total = Statistics()
         total.client_id = self.client_id
         total.add(self.past)
-        if self.line is not None:
+        if self.line is not None and not self.line.connection.closed_because:
             total.add(self.line.connection.statistics)
         return total
 
@@ -112,6 +99,7 @@ class Keeper(ClientOwner):
         self.state = CONNECTING
         loop = asyncio.get_running_loop()
         self.publisher.clock = loop.time
+        self.registry.fault = None
         saved = self.options.store.open(loop.time())
         self.client_id = self.options.client_id or saved.client_id
         if saved.client_id == self.client_id:
@@ -129,46 +117,45 @@ class Keeper(ClientOwner):
 
     async def run(self) -> None:
         """Keep connected until the client is closed, or there is no use in it."""
-        fault: Exception
-        attempt = 0
-        while True:
-            try:
-                await self.open()
-                attempt = 0
-                fault = await self.stay()
-            except (ConnectFailed, ConnectRejected) as refused:
-                fault = refused
-            except Exception as unforeseen:
-                self.fail(unforeseen)
-                return
-            if self.state == CLOSED:
-                return
-            attempt += 1
-            pause = self.pause(fault, attempt)
-            code = getattr(fault, "reason_code", None)
-            if self.ready is not None and self.ready.done():
-                self.events.tell(Disconnected(str(fault), code, pause))
-            if pause is None:
-                self.fail(fault)
-                return
-            self.state = WAITING
-            await asyncio.sleep(pause)
+        try:
+            attempt = 0
+            while True:
+                fault, lasted = await self.connect_once()
+                if self.state == CLOSED:
+                    return
+                if self.options.reconnect is not None and lasted > self.options.reconnect.longest(attempt):
+                    attempt = 0  # this one was of use
+                attempt += 1
+                if not await self.come_back(fault, attempt):
+                    return
+        except Exception as unforeseen:
+            logger.exception("a fault of ours ends %r", self)
+            self.fail(unforeseen)
 
-    def pause(self, fault: Exception, attempt: int) -> float | None:
-        """Seconds until the next try; None if there shall be none."""
-        reconnect = self.options.reconnect
+    async def connect_once(self) -> tuple[Exception, float]:
+        """Connect, and stay as long as can be; why it is over, and how many seconds the connection has lasted."""
+        loop = asyncio.get_running_loop()
+        try:
+            await self.open()
+        except (ConnectFailed, ConnectRejected) as fault:
+            return fault, 0.0
+        since = loop.time()
+        return await self.stay(), loop.time() - since
+
+    async def come_back(self, fault: Exception, attempt: int) -> bool:
+        """Wait until the next try; False if there will be none."""
         is_first = self.ready is not None and not self.ready.done()
-        if reconnect is None or (is_first and not reconnect.at_start):
-            return None
-        if isinstance(fault, ConnectRejected) and fault.reason_code in FINAL:
-            may_improve = fault.reason_code in PASSWORD_FAULTS and callable(self.options.password)
-            if not may_improve:
-                return None
-        if reconnect.attempts is not None and attempt > reconnect.attempts:
-            return None
-        if self.places.is_redirected:
-            return 0.0
-        return reconnect.pause(attempt)
+        pause = pause_after(fault, attempt, is_first, self.options)
+        if pause is not None and self.places.is_redirected:
+            pause = 0.0
+        if pause is None:
+            self.fail(fault)
+            return False
+        logger.info("%s; trying again in %.1f s", fault, pause)
+        self.events.tell(Disconnected(str(fault), getattr(fault, "reason_code", None), pause))
+        self.state = WAITING
+        await asyncio.sleep(pause)
+        return True
 
     async def open(self) -> None:
         """Try one place after the other. Raises the last one's fault if there is no connection to be had."""
@@ -184,7 +171,7 @@ class Keeper(ClientOwner):
                 if isinstance(refused, ConnectRejected) and refused.reason_code in MOVES:
                     raise
                 continue
-            self.address = address
+            self.address = address if self.options.dial is None else None
             self.places.found(address)
             self.settle_in(handshake.has_lost_session)
             return
@@ -197,6 +184,7 @@ class Keeper(ClientOwner):
         self.connects += 1
         if has_lost_session:
             self.events.tell(SessionLost())
+        logger.info("%r is connected to %s", self.client_id, self.address or "what dial gave")
         self.events.tell(Connected(self.address, self.connack.session_present, self.client_id))
         if self.ready is not None and not self.ready.done():
             self.ready.set_result(None)
@@ -219,7 +207,7 @@ class Keeper(ClientOwner):
 
     def accepted(self, connection: ClientConnection, connack: Connack, now: float) -> None:
         """CONNACK said yes: the session goes on on this connection."""
-        self.check_server(connack)
+        self.authentication.check(connack)  # before anything is told to it, or forgotten because of it
         line = connection.stream
         store = self.options.store
         self.connack = connack
@@ -251,16 +239,6 @@ class Keeper(ClientOwner):
         else:
             self.valve.release(self.arrivals)
 
-    def check_server(self, connack: Connack) -> None:
-        """Let the authenticator see whether this is the server that it says it is, before anything is told to it."""
-        authenticator = self.options.authenticator
-        if authenticator is not None:
-            try:
-                authenticator.finish(connack.properties.authentication_data or b"")
-            except Exception as fault:
-                detail = f"the server has not authenticated itself: {fault}"
-                raise ProtocolError(ReasonCode.UNSPECIFIED_ERROR, detail) from fault
-
     def refused(self, connection: ClientConnection, connack: Connack, now: float) -> None:
         """CONNACK said no."""
         code = connack.reason_code
@@ -273,30 +251,11 @@ class Keeper(ClientOwner):
 
     def challenged(self, connection: ClientConnection, auth: Auth) -> Any:
         """The server wants another step of authentication."""
-        authenticator = self.options.authenticator
-        if authenticator is None or (connection.is_open and self.reauthenticated is None):
-            return super().challenged(connection, auth)
-        return authenticator.step(auth.properties.authentication_data or b"")
+        return self.authentication.step(connection.is_open, auth)
 
     def authenticated(self, connection: ClientConnection, auth: Auth) -> None:
         """The server is satisfied once more."""
-        waiter = self.reauthenticated
-        self.reauthenticated = None
-        if waiter is None or self.options.authenticator is None:
-            raise ProtocolError(ReasonCode.PROTOCOL_ERROR, "AUTH that was not asked for", "MQTT-4.12.0-7")
-        self.options.authenticator.finish(auth.properties.authentication_data or b"")
-        if not waiter.done():
-            waiter.set_result(None)
-
-    async def reauthenticate(self) -> None:
-        """Authenticate again, and wait until the server is satisfied. Raises ConnectionLost when it is not."""
-        authenticator, line = self.options.authenticator, self.line
-        if authenticator is None or line is None or self.reauthenticated is not None:
-            raise LinnetError("there is no authenticator, no connection, or another exchange under way")
-        waiter = self.reauthenticated = line.loop.create_future()
-        line.begin()
-        line.connection.send_auth(ReasonCode.REAUTHENTICATE, authenticator.start())
-        await waiter
+        self.authentication.end(auth)
 
     def ended(self, connection: ClientConnection, was_open: bool, now: float) -> None:
         """The connection is over."""
@@ -309,29 +268,34 @@ class Keeper(ClientOwner):
         self.publisher.detached()
         self.registry.detach()
         self.valve.detach()
-        waiter = self.reauthenticated
-        self.reauthenticated = None
-        if waiter is not None and not waiter.done():
-            waiter.set_exception(ConnectionLost(connection.closed_because))
+        self.authentication.lose(connection.closed_because)
 
     def fail(self, fault: Exception) -> None:
         """There is no connection, and none will be: tell everyone who waits."""
+        if self.state == CLOSED:
+            return
         self.fault = fault
         self.state = CLOSED
         if self.ready is not None and not self.ready.done():
             self.ready.set_exception(fault)
-        self.publisher.close(str(fault), self.options.store.is_lasting)
+        else:
+            logger.error("no connection any more: %s", fault)
+            self.events.tell(Disconnected(str(fault), getattr(fault, "reason_code", None), None))
+        self.publisher.close(fault, self.options.store.is_lasting)
         self.registry.end(fault)
         self.options.store.close()
+        self.over.set()
 
     async def stop(self, reason_code: int, why: str) -> None:
         """Say goodbye. What waits has `close_timeout` to be acknowledged; the rest is kept, or given up."""
         if self.state == NEW:
             self.state = CLOSED
+            self.fault = self.registry.fault = Closed(why)
+            self.over.set()
             return
         was_closed = self.state == CLOSED
-        line = self.line
-        if line is not None and not was_closed and not self.publisher.is_idle:
+        may_come_back = self.line is not None or not self.options.store.is_lasting
+        if self.connects and may_come_back and not was_closed:
             await self.publisher.drain(self.options.close_timeout)
         self.state = CLOSED
         line = self.line
@@ -344,10 +308,12 @@ class Keeper(ClientOwner):
             self.task.cancel()
             await asyncio.gather(self.task, return_exceptions=True)
         if not was_closed:
-            self.publisher.close(why, self.options.store.is_lasting)
-            self.registry.end(None)
+            closed = Closed(why)
+            self.publisher.close(closed, self.options.store.is_lasting)
+            self.registry.end(closed)
             self.options.store.close()
-        self.fault = self.fault or Closed(why)
+            self.fault = self.fault or closed
+        self.over.set()
 
     def farewell(self) -> Properties:
         """A session that nobody asked for ends with the client, unless there is more to come from the store."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic
+
+from typing_extensions import TypeVar
 
 from linnet.errors import LinnetError, ReasonCode
 from linnet.wire.publish import Publish
@@ -11,7 +13,7 @@ if TYPE_CHECKING:
     from linnet.client.codecs import Codec
     from linnet.core.arrivals import Arrival
 
-T = TypeVar("T")
+T = TypeVar("T", default=bytes)
 
 
 ACK_ERRORS = {
@@ -30,11 +32,11 @@ class Message(Publish, Generic[T]):
     Attributes besides those of the packet: `captures`, the parts of the topic that a route's pattern names.
     """
 
-    __slots__ = ("_value", "arrival", "captures", "codec")
+    __slots__ = ("_captures", "_value", "arrival", "codec")
 
     arrival: Arrival | None  # what is owed for it, with QoS 1 and 2
     codec: Codec[T]
-    captures: dict[str, Any]
+    _captures: dict[str, Any]
     _value: T
 
     @property
@@ -45,6 +47,20 @@ class Message(Publish, Generic[T]):
         except AttributeError:
             self._value = self.codec.decode(self.payload)
             return self._value
+
+    @property
+    def captures(self) -> dict[str, Any]:
+        """The parts of the topic that the pattern of its route names; none elsewhere."""
+        return getattr(self, "_captures", {})
+
+    @captures.setter
+    def captures(self, captures: dict[str, Any]) -> None:
+        self._captures = captures
+
+    @property
+    def user_properties(self) -> list[tuple[str, str]]:
+        """Names and values that the publisher has added, in their order [MQTT-3.3.2-17]."""
+        return self.properties.user_properties if self.forwarded else []
 
     @property
     def content_type(self) -> str | None:
@@ -97,5 +113,5 @@ class Message(Publish, Generic[T]):
 
 PARTS = """
 alias arrival body dup expiry forwarded has_properties head head_form identifiers is_plain packet packet_id payload_at
-publisher qos received_at retain tail5 topic_name user_properties
+publisher qos received_at retain tail5 topic_name user_property_count
 """.split()

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import ssl
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from random import random
-from typing import Any, Literal, Protocol, TypedDict
+from typing import Any, ClassVar, Literal, Protocol, TypedDict
 
 from linnet.client.address import PORTS, Address, parse_addresses
 from linnet.client.store import ClientStore
+from linnet.options import did_you_mean
 from linnet.wire.connect import Will
 from linnet.wire.properties import Properties
-from linnet.wire.version import Version
+from linnet.wire.version import VERSIONS, Version
 
 FOR_EVER = 0xFFFFFFFF  # seconds, as a session expiry interval
 MOST_INFLIGHT = 1000  # messages on their way at most; the server says if it takes less
@@ -39,6 +41,10 @@ BOUNDS = {
     "claim_timeout": (0, 1e6),
     "close_timeout": (0, 1e6),
 }
+
+
+# What paho-mqtt and aiomqtt call them
+MEANT = {"keepalive": "keep_alive", "username": "user_name", "identifier": "client_id", "hostname": "host"}
 
 
 class Authenticator(Protocol):
@@ -73,10 +79,13 @@ class Reconnect:
     attempts: int | None = None
     at_start: bool = False
 
+    def longest(self, attempt: int) -> float:
+        """Seconds that the pause before the attempt with this number, counted from 1, has at most."""
+        return min(self.first * self.factor ** min(max(attempt - 1, 0), 64), self.ceiling)
+
     def pause(self, attempt: int) -> float:
-        """Seconds before the attempt with this number, counted from 1."""
-        pause = min(self.first * self.factor ** min(attempt - 1, 64), self.ceiling)
-        return pause * (1 - self.jitter * random())
+        """Seconds before the attempt with this number."""
+        return self.longest(attempt) * (1 - self.jitter * random())
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,19 +102,19 @@ class Offline:
 class ClientOptions(TypedDict, total=False):
     """What a client may be told besides an address."""
 
-    host: str  # instead of an URL
-    port: int
+    host: str  # instead of an URL, with `port` or without
     client_id: str  # "": the server chooses one
     user_name: str | None
     password: Password  # or a function that returns one, or a coroutine function; it is asked for each connection
     tls: ssl.SSLContext | bool | None  # for mqtts and wss; None: the authorities that this machine trusts
     proxy: str | None  # socks5://, socks4:// or http:// URL, or "env"
+    headers: Mapping[str, str]  # of the request for a WebSocket
     dial: Dial | None  # any other way to open a connection
     will: Will | None
     keep_alive: int  # seconds, 0 = none
     session_expiry: int | None  # seconds; None: the session outlives a lost connection, not the client
     clean_start: bool  # begin with an empty session
-    version: Version | None  # None: 5.0, and 3.1.1 where the server knows no other
+    version: Version | str | None  # or its name, "3.1.1"; None: 5.0, and 3.1.1 where the server knows no other
     receive_maximum: int  # messages of QoS 1 and 2 that wait to be processed
     maximum_packet_size: int  # bytes that we take
     topic_alias_maximum: int  # topics that the server may abbreviate
@@ -116,7 +125,7 @@ class ClientOptions(TypedDict, total=False):
     close_timeout: float  # seconds that what was handed over has to be acknowledged when the client is closed
     reconnect: Reconnect | None  # None: a lost connection is an error
     offline: Offline
-    store: ClientStore
+    store: ClientStore | str | os.PathLike[str]  # where what is not done with is kept, or the path of a DiskStore
     authenticator: Authenticator | None
     properties: Properties  # more that CONNECT shall say
 
@@ -125,12 +134,15 @@ class ClientOptions(TypedDict, total=False):
 class Options:
     """All that one client was told."""
 
+    hidden: ClassVar[tuple[str, ...]] = ("password",)  # from whoever looks at a client
+
     addresses: list[Address] = field(default_factory=list)
     client_id: str = ""
     user_name: str | None = None
-    password: Password = None
+    password: Password = field(default=None, repr=False)
     tls: ssl.SSLContext | bool | None = None
     proxy: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
     dial: Dial | None = None
     will: Will | None = None
     keep_alive: int = 60  # seconds, 0 = none
@@ -154,20 +166,36 @@ class Options:
     def __post_init__(self) -> None:
         for name, (least, most) in BOUNDS.items():
             value = getattr(self, name)
-            if value is not None and not least <= value <= most:
+            if value is not None and not (isinstance(value, int | float) and least <= value <= most):
                 raise ValueError(f"{name} is {least} to {most}, not {value!r}")
+        for name, kind in KINDS.items():
+            value = getattr(self, name)
+            if not isinstance(value, kind):
+                raise TypeError(f"{name} cannot be {value!r}")
 
     @classmethod
-    def made(cls, url: str | Sequence[str], said: ClientOptions) -> Options:
+    def made(cls, url: str | Sequence[str], port: int | None, said: ClientOptions) -> Options:
         """What an address and options by name mean. Raises AddressError, TypeError, ValueError."""
         given: dict[str, Any] = dict(said)
-        host, port = given.pop("host", None), given.pop("port", None)
+        for name in given.keys() - ClientOptions.__annotations__.keys():
+            meant = did_you_mean(MEANT.get(name, name), ClientOptions.__annotations__)
+            raise TypeError(f"Client() has no option {name!r}{meant}")
+        host = given.pop("host", None)
+        if port is not None and not (isinstance(port, int) and 0 < port < 65536):
+            raise ValueError(f"port is 1 to 65535, not {port!r}")
+        if "version" in given:
+            given["version"] = version_of(given["version"])
+        if isinstance(given.get("store"), str | os.PathLike):
+            from linnet.client.disk import DiskStore  # not everybody needs a database
+
+            given["store"] = DiskStore(given["store"])
         addresses = parse_addresses(url)
-        if host is not None or port is not None:
-            scheme: Any = "mqtts" if given.get("tls") else "mqtt"
-            addresses = [Address(scheme, host or "localhost", PORTS[scheme] if port is None else port)]
-        elif given.get("tls"):
+        if host is not None:
+            addresses = parse_addresses(host)
+        if given.get("tls"):
             addresses = [secured(address) for address in addresses]
+        if port is not None:
+            addresses = [replace(address, port=port) for address in addresses]
         return cls(addresses, **given)
 
     def window(self, has_properties: bool) -> int:
@@ -178,7 +206,17 @@ class Options:
         """The Session Expiry Interval to ask for, in seconds; `is_lasting`: what is in flight outlives the program."""
         if self.session_expiry is not None:
             return self.session_expiry
-        return RETURNING if is_lasting else RESUMING
+        return RETURNING if is_lasting or not self.clean_start else RESUMING
+
+
+def version_of(version: Any) -> Version | None:
+    """The version that an object or a name stands for. Raises ValueError."""
+    if version is None or isinstance(version, Version):
+        return version
+    for known in VERSIONS.values():
+        if str(version) in (known.name, known.name.removesuffix(".0")):
+            return known
+    raise ValueError(f"version is one of {', '.join(known.name for known in VERSIONS.values())}, not {version!r}")
 
 
 def secured(address: Address) -> Address:
@@ -189,3 +227,16 @@ def secured(address: Address) -> Address:
     if address.scheme == "ws":
         return replace(address, scheme="wss", port=PORTS["wss"] if address.port == PORTS["ws"] else address.port)
     return address
+
+
+KINDS: dict[str, Any] = {
+    "client_id": str,
+    "user_name": str | None,
+    "tls": ssl.SSLContext | bool | None,
+    "proxy": str | None,
+    "will": Will | None,
+    "reconnect": Reconnect | None,
+    "offline": Offline,
+    "store": ClientStore,
+    "properties": Properties,
+}

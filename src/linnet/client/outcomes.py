@@ -99,7 +99,10 @@ class Outcomes(SenderObserver):
             return
         said = self.said()
         what = f"the server refused a message to {publication.message.topic!r}"
+        is_awaited = publication.waiters is not None
         publication.finish(REJECTED, PublishRejected(what, reason_code, said))
+        if not is_awaited:
+            self.drop(publication, str(publication.fault))
 
     def dropped(self, delivery: Delivery, why: str) -> None:
         """The sender cannot send it."""

@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from linnet.client.errors import Closed, Kept, NotDelivered, QueueFull
+from linnet.client.errors import Kept, NotDelivered, QueueFull
 from linnet.client.options import Offline
 from linnet.client.outcomes import WHY, Outcomes, nothing
 from linnet.client.publication import (
@@ -27,7 +27,7 @@ from linnet.core.sender import (
     new_delivery,
     put_back,
 )
-from linnet.core.server_limits import ServerLimits
+from linnet.core.server_limits import SAFE_OVERHEAD, ServerLimits
 from linnet.core.topics import TopicRules
 from linnet.errors import LinnetError, NotSupported
 from linnet.wire.message import Message
@@ -100,7 +100,11 @@ class Publisher:
         line = self.line
         now = self.clock() if line is None else line.begin()
         limits = self.limits
-        if limits is not None and (message.qos > limits.maximum_qos or message.retain or message.size() > 1024):
+        if limits is not None and (
+            message.qos > limits.maximum_qos
+            or message.retain
+            or message.weight() + SAFE_OVERHEAD > limits.maximum_packet_size
+        ):
             limits.check_publish(message)
         publication = Publication(self, message)
         qos = message.qos
@@ -169,10 +173,10 @@ class Publisher:
             await self.outcomes.room.wait()
 
     async def drain(self, seconds: float) -> None:
-        """Wait until nothing is on its way any more, or nothing can be, but not longer than this."""
+        """Wait until nothing is on its way any more, over a new connection if need be, but not longer than this."""
         try:
             async with asyncio.timeout(seconds):
-                while self.line is not None and not self.is_idle:
+                while not self.is_idle and self.fault is None:
                     await self.outcomes.idle.wait()
         except TimeoutError:
             pass
@@ -245,9 +249,10 @@ class Publisher:
         if again:
             put_back(self.sender, again)
 
-    def close(self, why: str, is_kept: bool) -> None:
+    def close(self, fault: Exception, is_kept: bool) -> None:
         """Nothing is taken any more, and nothing goes out. What a store keeps goes out at the next start."""
-        self.fault = Closed(why)
+        self.fault = fault
+        why = str(fault)
         origins = [delivery.origin for delivery in self.sender.in_flight.values()]
         origins += [delivery.origin for delivery in self.sender.waiting or ()]
         for publication in dict.fromkeys((*origins, *self.outcomes.unwritten)):
@@ -260,6 +265,7 @@ class Publisher:
         self.sender.discard()
         self.outcomes.unwritten.clear()
         self.outcomes.room.wake_all()
+        self.outcomes.idle.wake_all()
 
 
 def not_started() -> float:

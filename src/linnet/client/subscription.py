@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
 from linnet.client.errors import Closed
-from linnet.client.inbox import Inbox
+from linnet.client.inbox import Inbox, Reader
 from linnet.client.message import Message
 from linnet.core.topics import Filter, TopicRules, matches, parse_filter
 from linnet.errors import LinnetError
@@ -76,14 +76,20 @@ class Subscription(Generic[T]):
         await self.registry.close(self, fault is None)
 
     def __aiter__(self) -> AsyncIterator[Message[T]]:
-        reader = self.inbox.reader()
+        reader = self.reader()
         reader.is_for_one = False
         return reader
+
+    def reader(self) -> Reader:
+        """What the current task reads with. Raises LinnetError where nothing would ever come."""
+        if not self.is_open and not self.inbox.ended:
+            raise LinnetError("this subscription was not entered: use it as `async with client.subscribe(...) as ...`")
+        return self.inbox.reader()
 
     async def get(self) -> Message[T]:
         """The next message. Asking for it says that the one before was processed. Raises Closed when none comes."""
         try:
-            reader = self.inbox.reader()
+            reader = self.reader()
             reader.is_for_one = True
             message: Message[T] = await reader.__anext__()
         except StopAsyncIteration:

@@ -13,6 +13,7 @@ from functools import partial
 from random import randrange
 from typing import Any
 
+from linnet.client.entry import Entry
 from linnet.client.errors import Closed, SubscribeRejected
 from linnet.client.inbox import Valve
 from linnet.client.message import Message
@@ -23,7 +24,7 @@ from linnet.core.topics import Filter, matches
 from linnet.errors import LinnetError, NotSupported, ReasonCode
 from linnet.wire.properties import Properties
 from linnet.wire.reader import Reader
-from linnet.wire.subscribe import Suback, Subscribe, SubscriptionOptions, Unsuback, Unsubscribe
+from linnet.wire.subscribe import Suback, Subscribe, Unsuback, Unsubscribe
 
 logger = logging.getLogger("linnet.client")
 
@@ -35,41 +36,6 @@ FIRST_ERROR = 0x80
 LATER = Later()
 NO_RETAINED = 2  # the Retain Handling that asks for no retained messages
 FIRST_STRANGE, LAST_STRANGE = 1 << 20, 1 << 27  # identifiers that no program before has come to
-
-
-class Entry:
-    """A filter that the server knows, or is to know, and the subscriptions that have it."""
-
-    __slots__ = ("asked", "confirmed", "identifier", "is_kept", "name", "options", "subscriptions", "waiters")
-
-    def __init__(self, name: Filter, identifier: int) -> None:
-        self.name = name
-        self.identifier = identifier
-        self.options = SubscriptionOptions()
-        self.subscriptions: list[Subscription[Any]] = []  # the newest last
-        self.asked = 0  # how often the server was asked; only the last answer counts
-        self.confirmed = False
-        self.is_kept = False  # left by the program, and not by the session
-        self.waiters: list[asyncio.Future[int]] = []  # for its reason code
-
-    def __repr__(self) -> str:
-        return f"<Entry {self.name.name!r} as {self.identifier}, {len(self.subscriptions)} subscriptions>"
-
-    def merge(self) -> None:
-        """What to ask the server for: the highest QoS, all that one of them wants to hear, else as the newest says."""
-        every = [subscription.options for subscription in self.subscriptions]
-        newest = every[-1]
-        qos = max(options.qos for options in every)
-        no_local = all(options.no_local for options in every)
-        self.options = SubscriptionOptions(qos, no_local, newest.retain_as_published, newest.retain_handling)
-
-    def answer(self, reason_code: int) -> None:
-        """Tell those who wait for it."""
-        waiters = self.waiters
-        self.waiters = []
-        for waiter in waiters:
-            if not waiter.done():
-                waiter.set_result(reason_code)
 
 
 class Routes:
@@ -106,6 +72,7 @@ class Registry:
         "by_identifier",
         "connection",
         "entries",
+        "fault",
         "has_been_connected",
         "last_identifier",
         "leaving",
@@ -122,6 +89,7 @@ class Registry:
         self.entries: dict[bytes, Entry] = {}  # by filter
         self.leaving: dict[bytes, Entry] = {}  # those that the server has not given up yet
         self.by_identifier: dict[int, Entry] = {}
+        self.fault: Exception | None = LinnetError("the client was not started: connect first")  # why nothing comes
         self.last_identifier = 0
         self.has_been_connected = False
         self.routes = Routes()
@@ -193,6 +161,8 @@ class Registry:
 
     async def open(self, subscription: Subscription[Any]) -> None:
         """Subscribe, and wait for the server's answer. Raises SubscribeRejected, NotSupported, or why there is none."""
+        if self.fault is not None:
+            raise self.fault
         if subscription.is_open:
             raise LinnetError(f"{subscription!r} is open already")
         if subscription.inbox.ended:
@@ -282,7 +252,8 @@ class Registry:
                     self.leaving[name.name] = entry
                     gone.append(entry)
         self.routes.forget()
-        reason_code = 0 if subscription.keep else ReasonCode.IMPLEMENTATION_SPECIFIC_ERROR
+        is_left = subscription.keep or not was_processed  # to the server, for the next connection of the session
+        reason_code = 0 if is_left else ReasonCode.IMPLEMENTATION_SPECIFIC_ERROR
         subscription.inbox.abandon(reason_code, was_processed)
         if self.connection is not None and gone:
             answers = [self.leave(entry) for entry in gone]
@@ -295,7 +266,8 @@ class Registry:
         entry.merge()
         entry.options.retain_handling = before.retain_handling
         if entry.options != before and self.connection is not None:
-            entry.options.retain_handling = NO_RETAINED
+            has_handling = self.connection.limits.version.has_properties
+            entry.options.retain_handling = NO_RETAINED if has_handling else 0
             self.ask(entry)
 
     def leave(self, entry: Entry) -> asyncio.Future[int]:
@@ -379,11 +351,13 @@ class Registry:
         for entry in self.leaving.values():
             entry.answer(0)
 
-    def end(self, fault: Exception | None) -> None:
+    def end(self, fault: Exception) -> None:
         """Nothing comes any more: because the program wanted it, or for a reason."""
+        self.fault = fault
+        told = None if isinstance(fault, Closed) else fault
         for entry in self.entries.values():
             for subscription in entry.subscriptions:
-                subscription.inbox.end(fault)
+                subscription.inbox.end(told)
             entry.answer(0)
 
 

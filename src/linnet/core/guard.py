@@ -59,7 +59,7 @@ def check_announced(publish: Publish, limits: Limits) -> None:
 
 def check_publish(publish: Publish, limits: Limits) -> None:
     """Does it hold no more than the settings allow, and what it says it does?"""
-    check_amount(publish.user_properties, len(publish.forwarded), limits)
+    check_amount(publish.user_property_count, len(publish.forwarded), limits)
     if limits.check_payload_format and publish.forwarded and publish.properties.payload_format_indicator:
         try:
             publish.payload.decode()

@@ -41,12 +41,12 @@ class ServerLimits:
             version,
             said.receive_maximum or MOST_IN_FLIGHT,
             2 if said.maximum_qos is None else said.maximum_qos,
-            said.retain_available is not False,
+            said.retain_available != 0,
             said.maximum_packet_size or LARGEST_PACKET,
             said.topic_alias_maximum or 0,
-            said.wildcard_subscription_available is not False,
-            version.has_properties and said.subscription_identifiers_available is not False,
-            said.shared_subscription_available is not False,
+            said.wildcard_subscription_available != 0,
+            version.has_properties and said.subscription_identifiers_available != 0,
+            said.shared_subscription_available != 0,
             keep_alive if said.server_keep_alive is None else said.server_keep_alive,
             session_expiry if said.session_expiry_interval is None else said.session_expiry_interval,
             said.response_information or "",
@@ -75,7 +75,10 @@ class ServerLimits:
             raise NotSupported(ReasonCode.PACKET_TOO_LARGE, detail, "MQTT-3.2.2-15")
 
     def check_subscribe(self, name: Filter, options: SubscriptionOptions) -> None:
-        """Raise NotSupported for a subscription that this server would end the connection for."""
+        """Raise NotSupported for a subscription that this server would end the connection for, or not understand."""
+        if not self.version.has_properties and options != SubscriptionOptions(options.qos):
+            detail = f"MQTT {self.version.name} knows no subscription options, and the server speaks nothing newer"
+            raise NotSupported(ReasonCode.IMPLEMENTATION_SPECIFIC_ERROR, detail)
         if name.has_wildcard and not self.wildcard_subscriptions:
             detail = f"{name.name.decode()!r} has wildcards, and the server takes none"
             raise NotSupported(ReasonCode.WILDCARD_SUBSCRIPTIONS_NOT_SUPPORTED, detail, "MQTT-3.2.2-16")

@@ -67,12 +67,13 @@ class Connect:
     clean_start: bool = True
     keep_alive: int = 0
     user_name: str | None = None
-    password: bytes | None = None
+    password: bytes | None = field(default=None, repr=False)
     will: Will | None = None
     properties: Properties = field(default_factory=Properties)
     version: Version = V5
 
     type: ClassVar[int] = PacketType.CONNECT
+    hidden: ClassVar[tuple[str, ...]] = ("password",)  # from whoever looks at it
 
     def encode(self, version: Version | None = None) -> bytes:
         """Encode for this version, which is the packet's own unless said otherwise."""

@@ -15,7 +15,7 @@ cdef class Publish(Message):
     cdef public bint dup
     cdef public bytes identifiers
     cdef public int packet_id
-    cdef public int user_properties
+    cdef public int user_property_count
 
 cdef begin_publish(Publish publish, int header, bytes topic_name, bytes packet)
 

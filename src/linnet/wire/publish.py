@@ -23,12 +23,12 @@ class Publish(Message):
     """A PUBLISH control packet: a message and what belongs to this one hop [MQTT-3.3].
 
     Attributes besides the message's: `dup`, `packet_id`, `alias` (0 = none), `identifiers` (the Subscription
-    Identifiers, encoded one after the other), `user_properties` (how many there are).
+    Identifiers, encoded one after the other), `user_property_count` (how many there are).
     """
 
     type: ClassVar[int] = PUBLISH
 
-    __slots__ = ("alias", "dup", "identifiers", "packet_id", "user_properties")
+    __slots__ = ("alias", "dup", "identifiers", "packet_id", "user_property_count")
 
     def __init__(
         self,
@@ -44,7 +44,7 @@ class Publish(Message):
         self.packet_id = packet_id
         self.alias = 0
         self.identifiers = b""
-        self.user_properties = 0
+        self.user_property_count = 0
         super().__init__(topic, payload, qos, retain, properties)
 
     def key(self) -> tuple[object, ...]:
@@ -66,7 +66,7 @@ class Publish(Message):
         super().take_hop(properties)
         self.alias = properties.topic_alias or 0
         self.identifiers = b"".join(map(encode_varint, properties.subscription_identifiers))
-        self.user_properties = len(properties.user_properties)
+        self.user_property_count = len(properties.user_properties)
 
     def encode(self, version: Version) -> bytes:
         """The whole packet. Raises ProtocolError when it cannot be said in MQTT."""
@@ -145,7 +145,7 @@ def begin_publish(publish: Publish, header: int, topic_name: bytes, packet: byte
     publish.qos = header >> 1 & 3
     publish.retain = header & RETAIN != 0
     publish.dup = header & DUP != 0
-    publish.packet_id = publish.alias = publish.user_properties = 0
+    publish.packet_id = publish.alias = publish.user_property_count = 0
     publish.has_properties = publish.is_plain = False
     publish.expiry = NEVER
     publish.received_at = 0.0

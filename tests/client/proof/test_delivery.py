@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from linnet import V3_1_1, V5, Closed, Connected, Disconnected, NotDelivered, Publication, ReasonCode, SessionLost
+from linnet import V3_1_1, V5, Connected, Disconnected, NotDelivered, Publication, ReasonCode, SessionLost
 from linnet import Version as MqttVersion
 from linnet.wire import Pubcomp, Publish, Pubrel
 from tests.client.proof.conftest import MakeServer
@@ -292,6 +292,6 @@ async def test_what_never_left_is_said_to_have_never_left(server: Server) -> Non
         assert isinstance(one, NotDelivered)
         assert one.sent or number not in left
     assert [one.was_sent for one in sent[:5]] == [True] * 5
-    with pytest.raises(Closed):
+    with pytest.raises(ConnectionLost):
         client.send("a")
     await client.disconnect()
