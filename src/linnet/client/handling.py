@@ -129,4 +129,5 @@ class Worker:
         if arrivals is not None and len(arrivals.given_up) >= arrivals.maximum:
             logger.error("as many messages have failed as may be unacknowledged: no more come on this connection")
         if self.on_error == "raise":
+            self.is_stopping = True  # what has come behind it is not to be handled
             self.fail(fault)
