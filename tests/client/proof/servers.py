@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from linnet import Broker, Hooks, ReasonCode
 from linnet.core.session import Session
 from linnet.wire import V3_1_1, Message, SubscriptionOptions
 from tests.client.proof.link import Link
-from tests.interop.tools import Program, free_port, program, start
+from tests.interop.tools import Program, free_port, missing, program, start
 
 # What may be asked of both, and how Mosquitto calls it
 NAMES = {"receive_maximum": "max_inflight_messages", "max_packet_size": "max_packet_size", "max_qos": "max_qos"}
@@ -81,6 +82,30 @@ class Linnet(Server):
         await self.broker.stop()
 
 
+# The same for Mosquitto
+DENIED = ("subscribePattern", "publishClientSend")
+RULES = {
+    "defaultACLAccess": dict.fromkeys(("publishClientSend", "publishClientReceive", "subscribe", "unsubscribe"), True),
+    "roles": [
+        {
+            "rolename": "anybody",
+            "acls": [{"acltype": kind, "topic": "denied/#", "priority": 1, "allow": False} for kind in DENIED],
+        }
+    ],
+    "groups": [{"groupname": "all", "roles": [{"rolename": "anybody"}]}],
+    "anonymousGroup": "all",
+}
+
+
+def plugin() -> Path:
+    """Where Mosquitto's plug-in for access lists is."""
+    found = next(Path("/usr/lib").glob("*/mosquitto_dynamic_security.so"), None)
+    if found is None:
+        missing("mosquitto_dynamic_security.so", "apt-get install mosquitto")
+    assert found is not None
+    return found
+
+
 class Mosquitto(Server):
     name = "mosquitto"
 
@@ -89,15 +114,16 @@ class Mosquitto(Server):
         self.program: Program | None = None
 
     async def start(self, settings: Mapping[str, Any]) -> None:
-        rules = self.directory / "mosquitto.acl"
-        rules.write_text("topic readwrite #\ntopic deny denied/#\n")
+        rules = self.directory / "rules.json"
+        rules.write_text(json.dumps(RULES))
         lines = [
             f"listener {self.port} 127.0.0.1",
             "user root",  # it reads its files as whoever starts it, not as a user of its own
             "allow_anonymous true",
-            "max_queued_messages 0",
+            "max_queued_messages 100000",  # with 0 it leaves after each message that it denies
             "set_tcp_nodelay true",
-            f"acl_file {rules}",
+            f"plugin {plugin()}",  # for the lists in its own files say nothing about subscribing
+            f"plugin_opt_config_file {rules}",
             *(f"{NAMES[name]} {value}" for name, value in settings.items()),
         ]
         config = self.directory / "mosquitto.conf"
