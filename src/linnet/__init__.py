@@ -6,20 +6,9 @@ What is named here is public, and nothing else is. (PYTEST_DONT_REWRITE: the plu
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from linnet.core.overview import Overview
-from linnet.core.ports import Exchange, Hooks, Observer, Peer, Step
-from linnet.core.statistics import Statistics
 from linnet.describe import describe
-from linnet.errors import LinnetError, MalformedPacket, NotSupported, ProtocolError, ReasonCode, SettingsError
-from linnet.local import LocalSubscription
 from linnet.release import VERSION
-from linnet.server import Broker, Live, live, stop_all
-from linnet.settings import Settings
 from linnet.wire import frames
-from linnet.wire.connect import Will
-from linnet.wire.message import Message as ApplicationMessage
-from linnet.wire.properties import Properties
-from linnet.wire.version import V3_1, V3_1_1, V5, Version
 
 if TYPE_CHECKING:
     from linnet.client.address import AddressError
@@ -47,40 +36,63 @@ if TYPE_CHECKING:
     from linnet.client.store import ClientStore, StoreError
     from linnet.client.subscription import Subscription
     from linnet.client.tls import make_tls
+    from linnet.core.overview import Overview
+    from linnet.core.ports import Exchange, Hooks, Observer, Peer, Step
+    from linnet.core.statistics import Statistics
+    from linnet.errors import LinnetError, MalformedPacket, NotSupported, ProtocolError, ReasonCode, SettingsError
+    from linnet.local import LocalSubscription
+    from linnet.server import Broker, Live, live, stop_all
+    from linnet.settings import Settings
     from linnet.sync import publish, receive
+    from linnet.wire.connect import Will
+    from linnet.wire.message import Message as ApplicationMessage
+    from linnet.wire.properties import Properties
+    from linnet.wire.version import V3_1, V3_1_1, V5, Version
 
 __version__ = VERSION
 
 compiled: bool = not (frames.__file__ or "").endswith(".py")
 """Whether the hot path runs as compiled code; the same source runs interpreted otherwise."""
 
-# Where the client's names are found. They are imported when first used, for a broker needs none of them.
-CLIENT = {
-    "address": "AddressError",
-    "client": "Client",
-    "codecs": "JSON RAW TEXT Codec DecodeError EncodeError codec_of",
-    "dialling": "ConnectFailed",
-    "disk": "DiskStore",
-    "errors": """Closed ConnectRejected ConnectionLost Kept NotDelivered PublishRejected QueueFull RequestTimeout
-        SubscribeRejected""",
-    "events": "Connected Disconnected Dropped Event Moved SessionLost",
-    "message": "Message",
-    "options": "FOR_EVER Authenticator Offline Reconnect",
-    "patterns": "Pattern PatternError",
-    "publication": "Publication",
-    "routes": "RouteError",
-    "store": "ClientStore StoreError",
-    "subscription": "Subscription",
-    "tls": "make_tls",
+# Where the public names are found. They are imported when first used: a broker needs no client, and a client no broker.
+PUBLIC = {
+    "client.address": "AddressError",
+    "client.client": "Client",
+    "client.codecs": "JSON RAW TEXT Codec DecodeError EncodeError codec_of",
+    "client.dialling": "ConnectFailed",
+    "client.disk": "DiskStore",
+    "client.errors": """Closed ConnectRejected ConnectionLost Kept NotDelivered PublishRejected QueueFull
+        RequestTimeout SubscribeRejected""",
+    "client.events": "Connected Disconnected Dropped Event Moved SessionLost",
+    "client.message": "Message",
+    "client.options": "FOR_EVER Authenticator Offline Reconnect",
+    "client.patterns": "Pattern PatternError",
+    "client.publication": "Publication",
+    "client.routes": "RouteError",
+    "client.store": "ClientStore StoreError",
+    "client.subscription": "Subscription",
+    "client.tls": "make_tls",
+    "core.overview": "Overview",
+    "core.ports": "Exchange Hooks Observer Peer Step",
+    "core.statistics": "Statistics",
+    "errors": "LinnetError MalformedPacket NotSupported ProtocolError ReasonCode SettingsError",
+    "local": "LocalSubscription",
+    "server": "Broker Live live stop_all",
+    "settings": "Settings",
+    "sync": "publish receive",
+    "wire.connect": "Will",
+    "wire.properties": "Properties",
+    "wire.version": "V3_1 V3_1_1 V5 Version",
 }
-LATER = {name: f"linnet.client.{module}" for module, names in CLIENT.items() for name in names.split()}
-LATER |= {"publish": "linnet.sync", "receive": "linnet.sync"}
+LATER = {name: (module, name) for module, names in PUBLIC.items() for name in names.split()}
+LATER["ApplicationMessage"] = ("wire.message", "Message")
 
 
 def __getattr__(name: str) -> Any:
     if name not in LATER:
         raise AttributeError(f"module 'linnet' has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(LATER[name]), name)
+    module, known = LATER[name]
+    value = globals()[name] = getattr(import_module(f"linnet.{module}"), known)
     return value
 
 

@@ -6,6 +6,8 @@ broken. Everything that `wire` and `core` raise about a peer's behaviour is a `P
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from difflib import get_close_matches
 from enum import IntEnum
 from typing import Any
 
@@ -109,3 +111,10 @@ class NotSupported(ProtocolError):
 
 class SettingsError(LinnetError):
     """An option that does not exist, or a value it cannot take."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """A question that names the known name most like this one, or nothing."""
+    names = {one.lower(): one for one in known}
+    close = get_close_matches(name.lower(), names, n=1)
+    return f"; did you mean {names[close[0]]}?" if close else ""

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Container, Mapping
 from typing import Any, Final
 
-from linnet.options import did_you_mean
+from linnet.errors import did_you_mean
 
 NAMES: Final = (
     "connections",

@@ -7,11 +7,12 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from ipaddress import IPv6Address
 from typing import Annotated, Any, Final, Literal, get_args, get_origin
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError
+
+from linnet.errors import did_you_mean
 
 PREFIX: Final = "LINNET_"
 LABEL: Final = r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"  # of a host name
@@ -188,13 +189,6 @@ def faults_in(error: ValidationError, options: Mapping[str, Option], sources: Ma
     order = list(options)
     lines.sort(key=lambda line: order.index(line[0]) if line[0] in options else len(order))
     return [text for _, text in lines]
-
-
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """A question that names the known name most like this one, or nothing."""
-    names = {one.lower(): one for one in known}
-    close = get_close_matches(name.lower(), names, n=1)
-    return f"; did you mean {names[close[0]]}?" if close else ""
 
 
 def shown(value: object) -> str:

@@ -20,7 +20,7 @@ from linnet.table import Limits, Log, Network, Protocol, Retained, Session
 __all__ = ["GROUPS", "OPTIONS", "Settings", "host_and_port", "load"]
 
 CONFIG_VARIABLE: Final = "LINNET_CONFIG"
-OTHER_VARIABLES: Final = frozenset({CONFIG_VARIABLE, "LINNET_PURE"})  # ours, but not settings
+OTHER_VARIABLES: Final = frozenset({CONFIG_VARIABLE, "LINNET_PASSWORD", "LINNET_PURE"})  # ours, but not settings
 
 
 class Settings(Network, Protocol, Session, Retained, Limits, Log):

@@ -8,7 +8,8 @@ import tomllib
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from linnet.options import PREFIX, Option, did_you_mean, key_lines, shown
+from linnet.errors import did_you_mean
+from linnet.options import PREFIX, Option, key_lines, shown
 
 Given = tuple[dict[str, object], dict[str, str]]  # the values by name, and where each stood
 

@@ -18,7 +18,7 @@ MAY_IMPORT = {
     "errors": set(),
     "release": set(),
     "options": FOUNDATION,
-    "sources": {"options"},
+    "sources": FOUNDATION | {"options"},
     "loggers": FOUNDATION | {"options"},
     "table": {"options", "loggers"},
     "settings": FOUNDATION | {"options", "sources", "table"},

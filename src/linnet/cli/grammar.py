@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from linnet.cli.asked import Asked, UsageError
+from linnet.errors import did_you_mean
 
 
 class Words:
@@ -131,8 +132,6 @@ def read(verb: Verb, line: Sequence[str], asked: Asked) -> None:
         if name in table:
             table[name].act(asked, words)
         elif word.startswith("-") and len(word) > 1:
-            from linnet.options import did_you_mean  # which costs more time than all the rest
-
             raise UsageError(f"{word} is no option of {verb.name}{did_you_mean(word, table)}")
         else:
             verb.word(asked, words)

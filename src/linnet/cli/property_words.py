@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from linnet.cli.asked import UsageError
 from linnet.cli.checks import text_of
-from linnet.errors import ProtocolError
+from linnet.errors import ProtocolError, did_you_mean
 from linnet.wire.header import PacketType
 from linnet.wire.properties import BINARY, PAIR, STRING, TABLE, WILL, PropertyType
 from linnet.wire.version import V5
@@ -60,8 +60,6 @@ def take_property(asked: Asked, words: Words) -> None:
 
 
 def _unknown(option: str, what: str, name: str, known: Iterable[str]) -> str:
-    from linnet.options import did_you_mean  # which costs more time than all the rest
-
     return f"{option}: there is no {what} {name!r}{did_you_mean(name, known)}"
 
 

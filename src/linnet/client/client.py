@@ -34,8 +34,7 @@ from linnet.client.routes import Route
 from linnet.client.subscription import Subscription
 from linnet.core.server_limits import ServerLimits
 from linnet.core.statistics import Statistics
-from linnet.errors import LinnetError, ReasonCode
-from linnet.options import did_you_mean
+from linnet.errors import LinnetError, ReasonCode, did_you_mean
 from linnet.wire.subscribe import SubscriptionOptions
 
 T = TypeVar("T", default=bytes)

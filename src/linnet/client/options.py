@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal, Protocol, TypedDict
 
 from linnet.client.address import PORTS, Address, parse_addresses
 from linnet.client.store import ClientStore
-from linnet.options import did_you_mean
+from linnet.errors import did_you_mean
 from linnet.wire.connect import Will
 from linnet.wire.properties import Properties
 from linnet.wire.version import VERSIONS, Version

@@ -7,7 +7,17 @@ from collections import Counter
 
 import pytest
 
-from linnet import V3_1_1, V5, Connected, Disconnected, NotDelivered, Publication, ReasonCode, SessionLost
+from linnet import (
+    V3_1_1,
+    V5,
+    Connected,
+    ConnectionLost,
+    Disconnected,
+    NotDelivered,
+    Publication,
+    ReasonCode,
+    SessionLost,
+)
 from linnet import Version as MqttVersion
 from linnet.wire import Pubcomp, Publish, Pubrel
 from tests.client.proof.conftest import MakeServer
