@@ -63,6 +63,7 @@ def test_a_wait_that_fails_takes_nothing(broker: BlockingBroker) -> None:
     broker.publish("kept", "1", retain=True, qos=1)
     with pytest.raises(TimeoutError):
         linnet.receive(broker.url, "kept", count=2, qos=1, timeout=0.1)
+    broker.wait_for("CLOSED")
     with pytest.raises(ValueError, match="count is 1 to 65535"):
         linnet.receive(broker.url, "kept", count=0)
     assert "PUBACK" not in [seen.name for seen in broker.packets if seen.direction == "in"]

@@ -28,6 +28,7 @@ T = TypeVar("T")
 logger = logging.getLogger("linnet.client")
 
 GRACE = 1.0  # seconds that what was cancelled has to end
+PATIENCE = 10.0  # seconds that the thread has to end; it never needs them, unless a program keeps it from it
 MOST_LEFT = 1000  # calls in the mailbox, above which whoever sends more waits for the loop
 
 
@@ -84,7 +85,11 @@ class LoopThread:
     def main(self) -> None:
         """The thread."""
         try:
-            asyncio.run(self.serve())
+            loop = asyncio.new_event_loop()
+            try:
+                loop.run_until_complete(self.serve())
+            finally:
+                loop.close()  # without waiting for a name server that does not answer
         except BaseException as fault:
             self.fault = fault
         finally:
@@ -94,12 +99,16 @@ class LoopThread:
             self.empty()
 
     async def serve(self) -> None:
-        """Let the clients run until there are none."""
+        """Let the clients run until there are none, and end what they have left."""
         self.loop = asyncio.get_running_loop()
         self.stopped = self.loop.create_future()
         self.ident = get_ident()
         self.ready.set_result()
         await self.stopped
+        while left := asyncio.all_tasks() - {asyncio.current_task()}:
+            for task in left:
+                task.cancel()
+            await asyncio.wait(left)
 
     def look(self) -> None:
         """Make the calls that were left, but not those that come meanwhile: the sockets have their turn first."""
@@ -184,9 +193,9 @@ class LoopThread:
             raise self.fault
 
     def stop(self) -> None:
-        """End, and wait for it, but not for a name server that does not answer."""
+        """End, and wait for it."""
         self.post(self.end)
-        join(self.thread, Patience(GRACE))
+        join(self.thread, Patience(PATIENCE))
 
     def end(self) -> None:
         """On the loop: there is nobody left."""
