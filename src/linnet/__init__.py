@@ -89,6 +89,8 @@ LATER["ApplicationMessage"] = ("wire.message", "Message")
 
 
 def __getattr__(name: str) -> Any:
+    if name == "sync":
+        return import_module("linnet.sync")
     if name not in LATER:
         raise AttributeError(f"module 'linnet' has no attribute {name!r}")
     module, known = LATER[name]

@@ -30,7 +30,11 @@ class PublishRejected(Refused):
 
 
 class SubscribeRejected(Refused):
-    """The server has refused a subscription, or the end of one."""
+    """The server has refused to subscribe to `filter`."""
+
+    def __init__(self, what: str, reason_code: int, reason_string: str = "", filter: str = "") -> None:
+        super().__init__(what, reason_code, reason_string)
+        self.filter = filter
 
 
 class NotDelivered(LinnetError):

@@ -124,7 +124,7 @@ class Keeper(ClientOwner):
                 if self.state == CLOSED:
                     return
                 if self.options.reconnect is not None and lasted > self.options.reconnect.longest(attempt):
-                    attempt = 0  # this one was of use
+                    attempt = self.places.moves = 0  # this one was of use
                 attempt += 1
                 if not await self.come_back(fault, attempt):
                     return
@@ -145,9 +145,8 @@ class Keeper(ClientOwner):
     async def come_back(self, fault: Exception, attempt: int) -> bool:
         """Wait until the next try; False if there will be none."""
         is_first = self.ready is not None and not self.ready.done()
-        pause = pause_after(fault, attempt, is_first, self.options)
-        if pause is not None and self.places.is_redirected:
-            pause = 0.0
+        redirected = self.places.is_redirected
+        pause = 0.0 if redirected else pause_after(fault, attempt, is_first, self.options)
         if pause is None:
             self.fail(fault)
             return False
@@ -281,10 +280,17 @@ class Keeper(ClientOwner):
         else:
             logger.error("no connection any more: %s", fault)
             self.events.tell(Disconnected(str(fault), getattr(fault, "reason_code", None), None))
+        if self.line is not None and self.line.connection.is_open:  # it is the program that has failed
+            self.line.connection.leave(ReasonCode.UNSPECIFIED_ERROR, Properties(), self.line.begin())
+        self.finish(fault)
+
+    def finish(self, fault: Exception) -> None:
+        """Tell everyone who waits for something that it will not come. Raises StoreError if the store cannot close."""
         self.publisher.close(fault, self.options.store.is_lasting)
         self.registry.end(fault)
-        self.options.store.close()
+        self.fault = self.fault or fault
         self.over.set()
+        self.options.store.close()
 
     async def stop(self, reason_code: int, why: str) -> None:
         """Say goodbye. What waits has `close_timeout` to be acknowledged; the rest is kept, or given up."""
@@ -308,15 +314,11 @@ class Keeper(ClientOwner):
             self.task.cancel()
             await asyncio.gather(self.task, return_exceptions=True)
         if not was_closed:
-            closed = Closed(why)
-            self.publisher.close(closed, self.options.store.is_lasting)
-            self.registry.end(closed)
-            self.options.store.close()
-            self.fault = self.fault or closed
-        self.over.set()
+            self.finish(Closed(why))
 
     def farewell(self) -> Properties:
         """A session that nobody asked for ends with the client, unless there is more to come from the store."""
         keeps = self.options.store.is_lasting and not self.publisher.is_idle
-        ends = self.options.session_expiry is None and self.limits.session_expiry > 0 and not keeps
+        is_wanted = self.options.session_expiry is not None or not self.options.clean_start
+        ends = self.limits.session_expiry > 0 and not keeps and not is_wanted
         return Properties(session_expiry_interval=0 if ends and self.limits.version.has_properties else None)

@@ -41,7 +41,6 @@ class Places:
 
     def found(self, address: Address) -> None:
         """This one has accepted us."""
-        self.moves = 0
         if address in self.addresses:
             self.next = self.addresses.index(address)
 

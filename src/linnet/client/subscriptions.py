@@ -30,6 +30,7 @@ logger = logging.getLogger("linnet.client")
 
 Route = tuple[Any, ...]  # who gets a message: objects with `put`
 
+PATIENCE = 5.0  # seconds that the server has to answer UNSUBSCRIBE
 MOST_ROUTES = 10_000  # that are remembered
 MOST_LEFT = 10_000  # filters that were left, and that are remembered
 FIRST_ERROR = 0x80
@@ -178,13 +179,14 @@ class Registry:
             self.unclaimed.claim(subscription)
             for name, answer in zip(subscription.filters, answers, strict=True):
                 reason_code = await answer
+                text = name.name.decode()
                 if reason_code >= FIRST_ERROR:
-                    raise SubscribeRejected(f"the server refused to subscribe to {name.name.decode()!r}", reason_code)
-                subscription.granted[name.name.decode()] = reason_code
+                    raise SubscribeRejected(f"the server refused to subscribe to {text!r}", reason_code, "", text)
+                subscription.granted[text] = reason_code
             if subscription.inbox.ended and subscription.inbox.fault is not None:
                 raise subscription.inbox.fault
         except BaseException:
-            await self.close(subscription, True)
+            self.withdraw(subscription, True)  # whether or not the server ever answers
             raise
 
     def declare(self, name: Filter, subscription: Subscription[Any]) -> asyncio.Future[int]:
@@ -231,9 +233,15 @@ class Registry:
         entry.answer(reason_code)
 
     async def close(self, subscription: Subscription[Any], was_processed: bool) -> None:
-        """Unsubscribe from what nobody else has, and settle what was not taken."""
+        """Unsubscribe from what nobody else has, and settle what was not taken. A mute server is not waited for."""
+        answers = self.withdraw(subscription, was_processed)
+        if answers:
+            await asyncio.wait(answers, timeout=PATIENCE)
+
+    def withdraw(self, subscription: Subscription[Any], was_processed: bool) -> list[asyncio.Future[int]]:
+        """The same; what the server is asked for by it."""
         if not subscription.is_open:
-            return
+            return []
         subscription.is_open = False
         gone = []
         for name in subscription.filters:
@@ -255,10 +263,7 @@ class Registry:
         is_left = subscription.keep or not was_processed  # to the server, for the next connection of the session
         reason_code = 0 if is_left else ReasonCode.IMPLEMENTATION_SPECIFIC_ERROR
         subscription.inbox.abandon(reason_code, was_processed)
-        if self.connection is not None and gone:
-            answers = [self.leave(entry) for entry in gone]
-            for answer in answers:
-                await answer
+        return [self.leave(entry) for entry in gone] if self.connection is not None else []
 
     def relax(self, entry: Entry) -> None:
         """One of several has left: ask for no more than the others want, without what was retained."""
