@@ -100,6 +100,15 @@ def ignore(visit: Visit, packet: Packet) -> None:
     """Say nothing."""
 
 
+def refusing(reason_code: int, **properties: Any) -> Reaction:
+    """Says no to CONNECT."""
+
+    def refuse(visit: Visit, packet: Connect) -> None:
+        visit.close(Connack(False, reason_code, Properties(**properties)))
+
+    return refuse
+
+
 class Scripted:
     """The server."""
 

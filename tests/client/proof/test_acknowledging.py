@@ -13,17 +13,12 @@ from linnet import Version as MqttVersion
 from linnet.wire import Puback, Pubcomp, Publish, Pubrec, Unsubscribe
 from tests.client.proof.scripted import Scripted
 from tests.client.proof.servers import Server
-from tests.client.proof.watching import AT_ONCE, Told, client_of, until, within
+from tests.client.proof.watching import Told, client_of, until, within
 from tests.peer import Peer
 
 VERSIONS = pytest.mark.parametrize("version", [V5, V3_1_1], ids=["5.0", "3.1.1"])
 QOS = pytest.mark.parametrize("qos", [1, 2])
 ERROR = ReasonCode.IMPLEMENTATION_SPECIFIC_ERROR
-
-
-def at(server: Scripted, **options: Any) -> Client:
-    """A client of a scripted server."""
-    return Client(server.url, **{"reconnect": AT_ONCE, **options})
 
 
 def acks(server: Scripted) -> list[tuple[int, int]]:
@@ -46,7 +41,11 @@ def fine(*packet_ids: int) -> list[tuple[int, int]]:
 @QOS
 @VERSIONS
 async def test_processed_means_that_the_next_one_is_asked_for(qos: int, version: MqttVersion) -> None:
-    async with Scripted() as server, at(server, version=version) as client, client.subscribe("a", qos=qos) as messages:
+    async with (
+        Scripted() as server,
+        client_of(server, version=version) as client,
+        client.subscribe("a", qos=qos) as messages,
+    ):
         server.visit.publish("a", b"1", b"2", b"3", qos=qos)
         await within(messages.get())
         await settled(client)
@@ -71,7 +70,7 @@ async def test_processed_means_that_the_next_one_is_asked_for(qos: int, version:
 async def test_on_arrival_means_as_long_as_there_is_room(qos: int, version: MqttVersion) -> None:
     async with (
         Scripted() as server,
-        at(server, version=version) as client,
+        client_of(server, version=version) as client,
         client.subscribe("a", qos=qos, ack="arrival", limit=2) as messages,
     ):
         server.visit.publish("a", b"1", b"2", b"3", b"4", qos=qos)
@@ -97,7 +96,7 @@ async def test_by_hand_means_when_the_program_says_so_and_in_the_order_of_arriva
 ) -> None:
     async with (
         Scripted() as server,
-        at(server, version=version) as client,
+        client_of(server, version=version) as client,
         client.subscribe("a", qos=qos, ack="manual") as messages,
     ):
         server.visit.publish("a", *(b"%d" % number for number in range(1, 6)), qos=qos)
@@ -124,7 +123,7 @@ async def test_acknowledgements_of_several_subscriptions_and_qualities_keep_the_
 ) -> None:
     async with (
         Scripted() as server,
-        at(server, version=version) as client,
+        client_of(server, version=version) as client,
         client.subscribe("a", qos=2, ack="manual") as a,
         client.subscribe("b", qos=1, ack="manual") as b,
     ):
@@ -146,7 +145,11 @@ async def test_acknowledgements_of_several_subscriptions_and_qualities_keep_the_
 
 async def test_an_acknowledgement_by_hand_for_a_connection_that_is_gone_goes_out_on_the_next() -> None:
     """The server sends the message again, and the program does not get it a second time."""
-    async with Scripted() as server, at(server) as client, client.subscribe("a", qos=1, ack="manual") as messages:
+    async with (
+        Scripted() as server,
+        client_of(server) as client,
+        client.subscribe("a", qos=1, ack="manual") as messages,
+    ):
         server.visit.publish("a", b"1", qos=1)
         first = await within(messages.get())
         told = Told(client)
@@ -166,7 +169,7 @@ async def test_an_acknowledgement_by_hand_for_a_connection_that_is_gone_goes_out
 
 @QOS
 async def test_what_was_not_taken_when_the_scope_is_left_is_refused(qos: int) -> None:
-    async with Scripted() as server, at(server) as client:
+    async with Scripted() as server, client_of(server) as client:
         async with client.subscribe("a", qos=qos) as messages:
             server.visit.publish("a", b"1", b"2", b"3", qos=qos)
             await within(messages.get())
@@ -177,7 +180,7 @@ async def test_what_was_not_taken_when_the_scope_is_left_is_refused(qos: int) ->
 
 @QOS
 async def test_a_scope_that_is_left_by_an_error_has_not_processed_its_message(qos: int) -> None:
-    async with Scripted() as server, at(server) as client:
+    async with Scripted() as server, client_of(server) as client:
         with pytest.raises(ZeroDivisionError):
             async with client.subscribe("a", qos=qos) as messages:
                 server.visit.publish("a", b"1", qos=qos)
@@ -208,7 +211,7 @@ async def test_a_handler_that_raises_has_not_processed_the_message(
             raise ZeroDivisionError
 
     async with Scripted() as server:
-        client = at(server, version=version)
+        client = client_of(server, version=version)
         if kind == "coroutine":
 
             @client.route("a", qos=qos, on_error=on_error)
@@ -271,7 +274,7 @@ async def test_what_a_handler_holds_comes_again_with_the_next_connection(server:
 async def test_a_payload_that_no_handler_can_read_is_refused_as_such() -> None:
     got: list[object] = []
     async with Scripted() as server:
-        client = at(server)
+        client = client_of(server)
 
         @client.route("a", qos=1, codec=JSON)
         async def handle(value: Any) -> None:
@@ -288,7 +291,7 @@ async def test_handlers_that_run_side_by_side_acknowledge_in_the_order_of_arriva
     release = {payload: asyncio.Event() for payload in (b"1", b"2", b"3")}
     started: list[bytes] = []
     async with Scripted() as server:
-        client = at(server)
+        client = client_of(server)
 
         @client.route("a", qos=1, concurrency=3)
         async def handle(message: Message[bytes]) -> None:
@@ -310,7 +313,7 @@ async def test_handlers_that_run_side_by_side_acknowledge_in_the_order_of_arriva
 async def test_plain_functions_run_beside_the_loop() -> None:
     threads: set[int] = set()
     async with Scripted() as server:
-        client = at(server)
+        client = client_of(server)
 
         @client.route("a", qos=1)
         def handle(message: Message[bytes]) -> None:
@@ -324,7 +327,7 @@ async def test_plain_functions_run_beside_the_loop() -> None:
 
 
 async def test_a_message_at_qos_0_needs_no_acknowledgement() -> None:
-    async with Scripted() as server, at(server) as client, client.subscribe("a", ack="manual") as messages:
+    async with Scripted() as server, client_of(server) as client, client.subscribe("a", ack="manual") as messages:
         server.visit.publish("a", b"1")
         message = await within(messages.get())
         message.ack()

@@ -10,7 +10,6 @@ import pytest
 from linnet import (
     V3_1_1,
     V5,
-    Client,
     Connected,
     NotDelivered,
     NotSupported,
@@ -23,14 +22,9 @@ from linnet import Version as MqttVersion
 from linnet.wire import Puback, Publish, Pubrec, Subscribe
 from tests.client.proof.scripted import Scripted, Visit, ignore
 from tests.client.proof.servers import Server
-from tests.client.proof.watching import AT_ONCE, Told, Watcher, client_of, until, within
+from tests.client.proof.watching import Told, Watcher, client_of, until, within
 
 VERSIONS = pytest.mark.parametrize("version", [V5, V3_1_1], ids=["5.0", "3.1.1"])
-
-
-def at(server: Scripted, **options: Any) -> Client:
-    """A client of a scripted server."""
-    return Client(server.url, **{"reconnect": AT_ONCE, **options})
 
 
 # -- what an access list denies
@@ -82,7 +76,7 @@ async def test_a_denied_subscription_is_an_error(server: Server, version: MqttVe
 
 @pytest.mark.parametrize("reason_code", [0x80, 0x83, 0x87, 0x8F, 0x91, 0x97, 0x9E, 0xA1, 0xA2])
 async def test_every_refusal_of_a_subscription_is_told_with_its_reason(reason_code: int) -> None:
-    async with Scripted() as server, at(server) as client:
+    async with Scripted() as server, client_of(server) as client:
         server.granted = reason_code
         with pytest.raises(SubscribeRejected) as refusal:
             await client.subscribe("a").__aenter__()
@@ -97,7 +91,7 @@ async def test_every_refusal_of_a_message_is_told_with_its_reason(qos: int, reas
         said = Properties(reason_string="because")
         visit.send((Puback if message.qos == 1 else Pubrec)(message.packet_id, reason_code, said))
 
-    async with Scripted({Publish: refuse}) as server, at(server, max_inflight=1) as client:
+    async with Scripted({Publish: refuse}) as server, client_of(server, max_inflight=1) as client:
         for _ in range(2):
             with pytest.raises(PublishRejected, match="because") as refusal:
                 await within(client.publish("a", qos=qos))
@@ -122,7 +116,7 @@ REFUSED_MESSAGES: list[tuple[dict[str, Any], dict[str, Any], ReasonCode]] = [
 async def test_a_message_that_the_server_does_not_take_is_not_sent(
     limits: dict[str, Any], message: dict[str, Any], reason_code: ReasonCode
 ) -> None:
-    async with Scripted(**limits) as server, at(server) as client:
+    async with Scripted(**limits) as server, client_of(server) as client:
         for hand_over in (client.send, client.publish):
             with pytest.raises(NotSupported) as refusal:
                 await within(hand_over("a", **message))
@@ -136,7 +130,7 @@ async def test_a_message_that_the_server_does_not_take_is_not_sent(
 @pytest.mark.parametrize("qos", [0, 1])
 @pytest.mark.parametrize("topic", ["a", "a/topic/that/is/somewhat/longer"])
 async def test_a_message_may_be_as_large_as_the_server_says_and_no_byte_larger(qos: int, topic: str) -> None:
-    async with Scripted(maximum_packet_size=200) as server, at(server) as client:
+    async with Scripted(maximum_packet_size=200) as server, client_of(server) as client:
         largest = 0
         for size in range(100, 200):
             try:
@@ -160,7 +154,7 @@ REFUSED_FILTERS: list[tuple[dict[str, Any], str, ReasonCode]] = [
 async def test_a_subscription_that_the_server_does_not_take_is_not_sent(
     limits: dict[str, Any], name: str, reason_code: ReasonCode
 ) -> None:
-    async with Scripted(**limits) as server, at(server) as client:
+    async with Scripted(**limits) as server, client_of(server) as client:
         with pytest.raises(NotSupported) as refusal:
             await within(client.subscribe(name).__aenter__())
         assert refusal.value.reason_code == reason_code
@@ -172,7 +166,7 @@ async def test_a_subscription_that_the_server_does_not_take_is_not_sent(
 async def test_without_subscription_identifiers_topics_are_matched() -> None:
     async with (
         Scripted(subscription_identifiers_available=0) as server,
-        at(server) as client,
+        client_of(server) as client,
         client.subscribe("a/+") as some,
         client.subscribe("b/#") as others,
     ):
@@ -188,7 +182,7 @@ async def test_without_subscription_identifiers_topics_are_matched() -> None:
 
 
 async def test_limits_that_are_lower_after_a_reconnect_hold_for_what_waits() -> None:
-    async with Scripted() as server, at(server) as client:
+    async with Scripted() as server, client_of(server) as client:
         told = Told(client)
         server.on[Publish] = ignore
         flying = [client.send("a", b"flying %d" % qos, qos=qos) for qos in (1, 2)]
@@ -214,7 +208,7 @@ async def test_limits_that_are_lower_after_a_reconnect_hold_for_what_waits() -> 
 
 
 async def test_a_receive_maximum_that_is_lower_when_a_session_is_resumed_is_kept() -> None:
-    async with Scripted() as server, at(server) as client:
+    async with Scripted() as server, client_of(server) as client:
         told = Told(client)
         server.on[Publish] = ignore
         sent = [client.send("a", b"%d" % number, qos=1) for number in range(10)]
@@ -233,7 +227,7 @@ async def test_a_receive_maximum_that_is_lower_when_a_session_is_resumed_is_kept
 
 
 async def test_a_subscription_that_the_next_server_does_not_take_ends_with_the_reason() -> None:
-    async with Scripted() as server, at(server) as client:
+    async with Scripted() as server, client_of(server) as client:
         told = Told(client)
         async with client.subscribe("a/+") as wild, client.subscribe("a/b") as plain:
             server.properties = Properties(wildcard_subscription_available=0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from linnet import Client, Event, Reconnect
 from linnet.wire import Publish
@@ -61,8 +61,16 @@ async def within(awaitable: Any) -> Any:
         return await awaitable
 
 
-def client_of(server: Server, client_id: str = "", **options: Any) -> Client:
-    """A client at the far end of a server's link, that comes back quickly."""
+class HasUrl(Protocol):
+    """A server."""
+
+    @property
+    def url(self) -> str:
+        """Where clients find it."""
+
+
+def client_of(server: HasUrl, client_id: str = "", **options: Any) -> Client:
+    """A client of a server, that comes back quickly."""
     return Client(server.url, client_id=client_id, **{"reconnect": AT_ONCE, **options})
 
 
