@@ -214,6 +214,13 @@ class Publisher:
                 self.outcomes.fail(delivery.origin, fault)
         if not self.sender.waiting:
             self.sender.waiting = None
+        for delivery in list(self.sender.in_flight.values()):  # of a session that goes on, with less than before
+            try:
+                if delivery.message is not None:
+                    limits.check_publish(delivery.message)
+            except NotSupported as fault:
+                self.sender.forget(delivery)
+                self.outcomes.give_up(delivery.origin, fault.detail)
 
     def detached(self) -> None:
         """The connection is gone. What was not written has never left."""
