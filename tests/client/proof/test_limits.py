@@ -207,6 +207,26 @@ async def test_limits_that_are_lower_after_a_reconnect_hold_for_what_waits() -> 
         assert [one.payload for one in server.visit.got(Publish)] == [b"flying 1", b"fine 0", b"fine 1"]
 
 
+async def test_limits_that_are_lower_when_a_session_is_resumed_hold_for_what_is_in_flight() -> None:
+    async with Scripted() as server, client_of(server) as client:
+        told = Told(client)
+        server.on[Publish] = ignore
+        bad = [client.send("a", b"2", qos=2), client.send("a", LARGE, qos=1), client.send("a", qos=1, retain=True)]
+        fine = client.send("a", b"fine", qos=1)
+        await until(lambda: len(server.got(Publish)) == 4)
+        server.properties = Properties(maximum_qos=1, retain_available=0, maximum_packet_size=1000)
+        server.session_present = True
+        server.on[Publish] = server.acknowledge
+        server.visit.cut()
+        await told.until(Connected)
+        await within(fine)
+        assert [one.payload for one in server.visit.got(Publish)] == [b"fine"]
+        for publication in bad:
+            with pytest.raises(NotDelivered) as fault:
+                await within(publication)
+            assert fault.value.sent
+
+
 async def test_a_receive_maximum_that_is_lower_when_a_session_is_resumed_is_kept() -> None:
     async with Scripted() as server, client_of(server) as client:
         told = Told(client)
