@@ -20,7 +20,7 @@ SOURCES := $(shell find src -name '*.py' -o -name '*.pxd' -o -name py.typed 2>/d
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: help run build test test-interpreted test-compiled test-other-pythons lint types format \
-	conformance bench scale soak system-packages wheel clean
+	conformance bench bench-brokers bench-clients scale soak system-packages wheel clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -56,8 +56,13 @@ format: $(STAMPS)/tools ## let ruff format and repair
 conformance: $(STAMPS)/tools ## which normative statements have a test, and which have none
 	PYTHONPATH=src $(BIN)/python -m tests.conformance.report
 
-bench: $(STAMPS)/compiled ## CPU time per message and latency, side by side with other brokers (ARGS=...)
+bench: bench-brokers bench-clients ## both of these
+
+bench-brokers: $(STAMPS)/compiled ## CPU time per message and latency, side by side with other brokers (ARGS=...)
 	env -u PYTHONPATH $(BIN)/python benchmarks/run.py $(ARGS)
+
+bench-clients: $(STAMPS)/tools $(STAMPS)/compiled ## CPU time per message of the client, side by side with other clients (ARGS=...)
+	env -u PYTHONPATH $(BIN)/python benchmarks/clients.py $(ARGS)
 
 scale: $(STAMPS)/compiled ## 10,000 connections, a million subscriptions, fan-outs: what they cost, and bars (ARGS=...)
 	env -u PYTHONPATH $(BIN)/python benchmarks/scale.py $(ARGS)

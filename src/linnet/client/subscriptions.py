@@ -331,7 +331,7 @@ class Registry:
                 connection.limits.check_subscribe(entry.name, entry.options)
                 self.ask(entry)
             except LinnetError as fault:
-                self.refuse(entry, fault)
+                refuse(entry, fault)
 
     def renumber(self) -> None:
         """The session is of an earlier program: use no identifiers that it may have used."""
@@ -342,12 +342,6 @@ class Registry:
             entry.identifier = self.last_identifier
             self.by_identifier[entry.identifier] = entry
         self.routes.forget()
-
-    def refuse(self, entry: Entry, fault: LinnetError) -> None:
-        """This server does not have what a subscription needs."""
-        for subscription in entry.subscriptions:
-            subscription.inbox.end(fault)
-        entry.answer(0)
 
     def detach(self) -> None:
         """The connection is gone. Who waits to have left need not wait for the next one."""
@@ -364,6 +358,13 @@ class Registry:
             for subscription in entry.subscriptions:
                 subscription.inbox.end(told)
             entry.answer(0)
+
+
+def refuse(entry: Entry, fault: LinnetError) -> None:
+    """This server does not have what a filter needs."""
+    for subscription in entry.subscriptions:
+        subscription.inbox.end(fault)
+    entry.answer(0)
 
 
 def is_first(subscription: Subscription[Any], entry: Entry, message: Message[Any]) -> bool:
