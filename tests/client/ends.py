@@ -60,6 +60,7 @@ class Link(asyncio.Transport):
         self.protocol = protocol
         self.to_server = bytearray()
         self.said = bytearray()  # all that the client has ever written
+        self.heard = bytearray()  # all that it has ever read
         self.reads = True
         self.closes = False
         self.has_ended = False
@@ -111,6 +112,7 @@ class Link(asyncio.Transport):
             data = bytes(self.far.sent if to_client is None else self.far.sent[:to_client])
             del self.far.sent[: len(data)]
             if data:
+                self.heard += data
                 self.ends.inside(self.protocol.data_received, data)
                 moved = True
         if (self.closes and not self.to_server) or (self.far.has_finished and not self.far.sent):
@@ -131,12 +133,22 @@ class Link(asyncio.Transport):
 
     @property
     def packets(self) -> list[Packet]:
-        """All packets that the client has written."""
+        """All whole packets that the client has written."""
+        return self.whole(self.said, True)
+
+    @property
+    def received(self) -> list[Packet]:
+        """All whole packets that it has read."""
+        return self.whole(self.heard, False)
+
+    def whole(self, data: bytearray, from_client: bool) -> list[Packet]:
         frames = FrameReader(1 << 28)
-        frames.feed(bytes(self.said))
+        if data:
+            frames.feed(bytes(data))
         found = []
         while frames.next():
-            found.append(decode(frames.data[frames.start : frames.stop], self.protocol.connection.version, True))
+            packet = frames.data[frames.start : frames.stop]
+            found.append(decode(packet, self.protocol.connection.version, from_client))
         return found
 
 
@@ -194,7 +206,8 @@ class Ends:
     def __init__(self, **settings: Any) -> None:
         self.world = pair.World(**settings)
         self.loop = ManualLoop(self.world)
-        self.links: dict[linnet.Client, Link] = {}
+        self.links: dict[linnet.Client, Link] = {}  # the last of each
+        self.lines: list[Link] = []  # all there ever were
         self.gates: dict[str, asyncio.Event] = {}  # by client identifier: open while there is a line to be had
         self.errors: list[dict[str, Any]] = []  # what the loop has caught
         self.tasks: set[asyncio.Task[Any]] = set()
@@ -289,6 +302,7 @@ class Ends:
             await gate.wait()
             protocol = make()
             link = self.links[client] = Link(self, protocol)
+            self.lines.append(link)
             protocol.connection_made(link)
             return link
 
