@@ -192,9 +192,10 @@ class Publisher:
         waiting.remove(delivery)
         if not waiting:
             self.sender.waiting = None
-        self.store.forget(publication.key)
-        if self.line is None and self.store.is_lasting:
-            self.outcomes.commit_soon()
+        if publication.key:  # one of QoS 0 that was not written in time was never kept
+            self.store.forget(publication.key)
+            if self.line is None and self.store.is_lasting:
+                self.outcomes.commit_soon()
         publication.finish(WITHDRAWN, NotDelivered("it was withdrawn", publication.was_sent))
         self.outcomes.idle.wake_all()
         self.outcomes.room.wake()
