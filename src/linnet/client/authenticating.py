@@ -28,25 +28,35 @@ class Authentication:
     def check(self, connack: Connack) -> None:
         """See whether this is the server that it says it is. Raises ProtocolError if it is not."""
         if self.authenticator is not None:
-            try:
-                self.authenticator.finish(connack.properties.authentication_data or b"")
-            except Exception as fault:
-                detail = f"the server has not authenticated itself: {fault}"
-                raise ProtocolError(ReasonCode.UNSPECIFIED_ERROR, detail) from fault
+            self.finish(self.authenticator, connack)
+
+    def finish(self, authenticator: Authenticator, said: Connack | Auth) -> None:
+        """Let the authenticator judge the last of what the server has said. Raises ProtocolError."""
+        try:
+            authenticator.finish(said.properties.authentication_data or b"")
+        except Exception as fault:
+            detail = f"the server has not authenticated itself: {fault}"
+            raise ProtocolError(ReasonCode.UNSPECIFIED_ERROR, detail) from fault
 
     def step(self, is_open: bool, auth: Auth) -> bytes | Awaitable[bytes | None] | None:
         """The server's step; ours. Raises ProtocolError when nobody has asked for it [MQTT-4.12.0-7]."""
         if self.authenticator is None or (is_open and self.waiter is None):
             raise ProtocolError(ReasonCode.PROTOCOL_ERROR, "AUTH that was not asked for", "MQTT-4.12.0-7")
-        return self.authenticator.step(auth.properties.authentication_data or b"")
+        try:
+            return self.authenticator.step(auth.properties.authentication_data or b"")
+        except Exception as fault:
+            detail = f"the authenticator failed: {fault}"
+            raise ProtocolError(ReasonCode.UNSPECIFIED_ERROR, detail) from fault
 
     async def repeat(self, line: Line | None) -> None:
         """Authenticate again. Raises ConnectionLost when the server is not satisfied [MQTT-4.12.1-2]."""
-        if self.authenticator is None or line is None or self.waiter is not None:
+        is_open = line is not None and line.connection.is_open
+        if self.authenticator is None or line is None or not is_open or self.waiter is not None:
             raise LinnetError("there is no authenticator, no connection, or another exchange under way")
-        self.waiter = line.loop.create_future()
+        first = self.authenticator.start()
         line.begin()
-        line.connection.send_auth(ReasonCode.REAUTHENTICATE, self.authenticator.start())
+        line.connection.send_auth(ReasonCode.REAUTHENTICATE, first)
+        self.waiter = line.loop.create_future()
         await self.waiter
 
     def end(self, auth: Auth) -> None:
@@ -54,8 +64,8 @@ class Authentication:
         waiter = self.waiter
         if waiter is None or self.authenticator is None:
             raise ProtocolError(ReasonCode.PROTOCOL_ERROR, "AUTH that was not asked for", "MQTT-4.12.0-7")
+        self.finish(self.authenticator, auth)
         self.waiter = None
-        self.authenticator.finish(auth.properties.authentication_data or b"")
         if not waiter.done():
             waiter.set_result(None)
 

@@ -61,6 +61,8 @@ class Handshake:
         """Connect, in the newest version that the server knows. Raises ConnectFailed and ConnectRejected."""
         keeper = self.keeper
         wanted = keeper.options.version
+        if keeper.options.authenticator is not None:
+            wanted = wanted or V5  # an older version has no AUTH, and would let us in without
         version = wanted or keeper.places.versions.get(self.address, V5)
         try:
             return await self.connect(version)
