@@ -165,10 +165,6 @@ async def connected(
     password = password_of(asked, os.environ, getpass)
     if asked.password_in_words:
         teller.note(WARNING)
-    for command in ("subscribe", "unsubscribe", "disconnect"):
-        said = asked.properties[command]
-        if said.user_properties or said.session_expiry_interval is not None:
-            teller.error(f"-D {command}: properties of {command.upper()} are not sent")
     client = Client(url_of(asked), password=password, **{**settings_of(asked, reconnect), **more})
     async with client:
         found = "resumed" if client.keeper.connack and client.keeper.connack.session_present else "new"
@@ -176,6 +172,8 @@ async def connected(
         teller.debug(f"connected to {client.keeper.address} as {who!r} with MQTT {version}, session {found}")
         try:
             yield client
+            if client.limits.version.has_properties:
+                await client.disconnect(properties=asked.properties["disconnect"])
         except CancelledError:  # by a signal, or by -W: in 5.0 the original has its will sent then
             if asked.will_topic and asked.version is V5:
                 await client.disconnect(ReasonCode.DISCONNECT_WITH_WILL)

@@ -100,6 +100,7 @@ def subscribing(client: Client, asked: Asked, retain_handling: int) -> Subscribe
         "ack": "manual",
         "when_full": "wait",
         "keep": True,
+        "user_properties": asked.properties["subscribe"].user_properties,
     }
 
 

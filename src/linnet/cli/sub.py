@@ -96,7 +96,10 @@ async def work(asked: Asked, teller: Teller) -> int:
         client.on(Disconnected)(lost)
         refused, subscription = await subscribe(client, asked, teller)
         if asked.unsubscribe:
-            quiet: SubscribeOptions = {"retain_handling": 2} if client.limits.version.has_properties else {}
+            quiet: SubscribeOptions = {}
+            if client.limits.version.has_properties:
+                said = asked.properties["unsubscribe"].user_properties
+                quiet = {"retain_handling": 2, "user_properties": said}
             async with client.subscribe(*asked.unsubscribe, **quiet):
                 pass  # leaving is what was wanted; only what was subscribed to can be left
         if subscription is None or asked.exit_after_sub:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import Any, Literal, Self, TypedDict, Unpack
@@ -19,7 +19,7 @@ from typing import Any, Literal, Self, TypedDict, Unpack
 from typing_extensions import TypeVar
 
 from linnet.client.codecs import Codec, resolve_codec
-from linnet.client.composing import PublishOptions, composed
+from linnet.client.composing import PublishOptions, composed, pairs
 from linnet.client.errors import Closed, RequestTimeout
 from linnet.client.events import Dropped, E, Event, Events
 from linnet.client.handling import OnError, Worker
@@ -35,6 +35,7 @@ from linnet.client.subscription import Subscription
 from linnet.core.server_limits import ServerLimits
 from linnet.core.statistics import Statistics
 from linnet.errors import LinnetError, ReasonCode, did_you_mean
+from linnet.wire.properties import Properties
 from linnet.wire.subscribe import SubscriptionOptions
 
 T = TypeVar("T", default=bytes)
@@ -55,6 +56,7 @@ class SubscribeOptions(TypedDict, total=False):
     ack: Acknowledge
     limit: int  # messages that wait, above which one of QoS 0 finds no room
     when_full: WhenFull  # what is done with it then
+    user_properties: Mapping[str, str] | Sequence[tuple[str, str]]  # that SUBSCRIBE and UNSUBSCRIBE carry
     keep: bool  # stay subscribed when the scope is left: for a session that outlives the program
 
 
@@ -103,13 +105,13 @@ class Client:
             raise
         return self
 
-    async def disconnect(self, reason_code: int = ReasonCode.SUCCESS) -> None:
+    async def disconnect(self, reason_code: int = ReasonCode.SUCCESS, properties: Properties | None = None) -> None:
         """Say goodbye. What was handed over has `close_timeout` to be acknowledged; no message is taken any more."""
         CLIENTS.discard(self)
         for worker in self.workers:
             await worker.stop(self.options.close_timeout)
         self.requests_open.close()
-        await self.keeper.stop(reason_code, "the client was closed")
+        await self.keeper.stop(reason_code, "the client was closed", properties)
 
     __aenter__ = connect
 
@@ -183,6 +185,7 @@ class Client:
             self.keeper.valve,
         )
         subscription: Subscription[T] = Subscription(self.registry, filters, chosen, inbox, options.get("keep", False))
+        subscription.user_properties = list(pairs(options.get("user_properties", ())))
         inbox.tell = lambda topic: self.events.tell(Dropped(topic, "its subscription's inbox was full"))
         return subscription
 

@@ -13,13 +13,24 @@ from linnet.wire.subscribe import SubscriptionOptions
 class Entry:
     """A filter that the server knows, or is to know, and the subscriptions that have it."""
 
-    __slots__ = ("asked", "confirmed", "identifier", "is_kept", "name", "options", "subscriptions", "waiters")
+    __slots__ = (
+        "asked",
+        "confirmed",
+        "identifier",
+        "is_kept",
+        "name",
+        "options",
+        "subscriptions",
+        "user_properties",
+        "waiters",
+    )
 
     def __init__(self, name: Filter, identifier: int) -> None:
         self.name = name
         self.identifier = identifier
         self.options = SubscriptionOptions()
         self.subscriptions: list[Subscription[Any]] = []  # the newest last
+        self.user_properties: list[tuple[str, str]] = []  # of the newest
         self.asked = 0  # how often the server was asked; only the last answer counts
         self.confirmed = False
         self.is_kept = False  # left by the program, and not by the session
@@ -32,6 +43,7 @@ class Entry:
         """What to ask the server for: the highest QoS, all that one of them wants to hear, else as the newest says."""
         every = [subscription.options for subscription in self.subscriptions]
         newest = every[-1]
+        self.user_properties = self.subscriptions[-1].user_properties
         qos = max(options.qos for options in every)
         no_local = all(options.no_local for options in every)
         self.options = SubscriptionOptions(qos, no_local, newest.retain_as_published, newest.retain_handling)

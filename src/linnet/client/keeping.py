@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import replace
 from typing import Any
 
 from linnet.client.address import Address
@@ -292,7 +293,7 @@ class Keeper(ClientOwner):
         self.over.set()
         self.options.store.close()
 
-    async def stop(self, reason_code: int, why: str) -> None:
+    async def stop(self, reason_code: int, why: str, properties: Properties | None = None) -> None:
         """Say goodbye. What waits has `close_timeout` to be acknowledged; the rest is kept, or given up."""
         if self.state == NEW:
             self.state = CLOSED
@@ -307,7 +308,7 @@ class Keeper(ClientOwner):
         line = self.line
         if line is not None and line.connection.is_open:
             line.begin()
-            line.connection.leave(reason_code, self.farewell(), line.now)
+            line.connection.leave(reason_code, self.farewell(properties), line.now)
         if line is not None:
             await line.lost
         if self.task is not None:
@@ -316,9 +317,12 @@ class Keeper(ClientOwner):
         if not was_closed:
             self.finish(Closed(why))
 
-    def farewell(self) -> Properties:
+    def farewell(self, properties: Properties | None) -> Properties:
         """A session that nobody asked for ends with the client, unless there is more to come from the store."""
         keeps = self.options.store.is_lasting and not self.publisher.is_idle
         is_wanted = self.options.session_expiry is not None or not self.options.clean_start
         ends = self.limits.session_expiry > 0 and not keeps and not is_wanted
-        return Properties(session_expiry_interval=0 if ends and self.limits.version.has_properties else None)
+        said = replace(properties) if properties is not None else Properties()
+        if said.session_expiry_interval is None and ends and self.limits.version.has_properties:
+            said.session_expiry_interval = 0
+        return said

@@ -32,7 +32,7 @@ class Subscription(Generic[T]):
     refused then (5.0), or stay with the server.
     """
 
-    __slots__ = ("filters", "granted", "inbox", "is_open", "keep", "options", "registry")
+    __slots__ = ("filters", "granted", "inbox", "is_open", "keep", "options", "registry", "user_properties")
 
     def __init__(
         self, registry: Registry, filters: tuple[str, ...], options: SubscriptionOptions, inbox: Inbox, keep: bool
@@ -46,6 +46,7 @@ class Subscription(Generic[T]):
         self.keep = keep
         self.granted: dict[str, int] = {}  # the QoS that the server allows, by filter
         self.is_open = False
+        self.user_properties: list[tuple[str, str]] = []  # that SUBSCRIBE and UNSUBSCRIBE carry
 
     def __repr__(self) -> str:
         names = ", ".join(repr(name.name.decode()) for name in self.filters)

@@ -214,7 +214,9 @@ class Registry:
         entry.asked += 1
         identifiers = [entry.identifier] if connection.limits.subscription_identifiers else []
         packet = Subscribe(
-            0, [(entry.name.name.decode(), entry.options)], Properties(subscription_identifiers=identifiers)
+            0,
+            [(entry.name.name.decode(), entry.options)],
+            Properties(subscription_identifiers=identifiers, user_properties=entry.user_properties),
         )
         self.line.begin()
         connection.ask(packet, partial(self.subscribed, entry, entry.asked))
@@ -283,7 +285,7 @@ class Registry:
         entry.waiters.append(answer)
         entry.asked += 1
         self.line.begin()
-        packet = Unsubscribe(0, [entry.name.name.decode()], Properties())
+        packet = Unsubscribe(0, [entry.name.name.decode()], Properties(user_properties=entry.user_properties))
         try:
             connection.ask(packet, partial(self.unsubscribed, entry, entry.asked))
         except NotSupported:  # too large for this server, which then cannot have the subscription
