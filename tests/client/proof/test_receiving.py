@@ -99,14 +99,15 @@ async def test_a_handler_may_publish_and_wait_while_as_much_waits_as_may_wait(
 async def test_a_cancelled_receive_takes_nothing_with_it(server: Server, qos: int, how: str) -> None:
     got: list[int] = []
     cancelled = 0
+    count = 3000 if qos == 1 else 1000
     async with client_of(server) as client, client.subscribe("a", qos=qos, limit=4000) as messages:
 
         async def receive() -> None:
             while True:
                 got.append(int((await messages.get()).payload))
 
-        publishing = asyncio.create_task(publish(server, 1000, qos))
-        while len(got) < 1000:
+        publishing = asyncio.create_task(publish(server, count, qos))
+        while len(got) < count:
             if how == "wait_for":
                 try:
                     got.append(int((await asyncio.wait_for(messages.get(), 0.0003)).payload))
@@ -128,9 +129,9 @@ async def test_a_cancelled_receive_takes_nothing_with_it(server: Server, qos: in
         assert not messages.waiting
         assert not messages.dropped
     assert cancelled > 0
-    assert got == list(range(1000))
+    assert got == list(range(count))
     acks = server.link.passages[0].sent(Puback if qos == 1 else Pubrec)
-    assert len(acks) == (1000 if qos else 0)
+    assert len(acks) == (count if qos else 0)
 
 
 async def test_a_message_got_under_wait_for_is_acknowledged_when_the_next_is_asked_for(server: Server) -> None:
