@@ -60,7 +60,9 @@ async def receiving(client: linnet.Client, given: Task) -> None:
 
 async def main(given: Task) -> None:
     version = V5 if given.is_v5 else V3_1_1
-    async with linnet.Client(f"mqtt://127.0.0.1:{given.port}", client_id="bench-linnet", version=version) as client:
+    async with linnet.Client(
+        f"mqtt://127.0.0.1:{given.port}", client_id="bench-linnet", version=version, max_inflight=WINDOW
+    ) as client:
         await (receiving if given.is_receiving else publishing)(client, given)
 
 
