@@ -141,8 +141,14 @@ class BuildExtensions(build_ext):
                 library.unlink()
 
 
+# What is said about the package while it is built belongs to the build, not among the sources, where a program that
+# runs from them would take it for an installed package.
+EGG_BASE = Path("build")
+EGG_BASE.mkdir(exist_ok=True)
+
 reason = why_not_compiled()
 setup(
+    options={"egg_info": {"egg_base": str(EGG_BASE)}},
     ext_modules=[] if reason else [Extension(name, [source]) for name, source in modules_to_compile().items()],
     cmdclass={"build": Build, "build_py": BuildPython, "build_ext": BuildExtensions},
 )

@@ -10,7 +10,7 @@ async def main() -> None:
     async with Broker() as broker:
         broker.deny("secret/#")
         again = linnet.Reconnect(first=0.01, ceiling=0.1)
-        async with linnet.Client(broker.url, client_id="teller", reconnect=again) as client:
+        async with linnet.Client(broker.url, client_id="teller", reconnect=again, close_timeout=0.1) as client:
             print("acknowledged:", (await client.publish("open/news", "hello", qos=1)).name)
 
             try:

@@ -75,7 +75,7 @@ def test_a_topic_tells_what_the_captures_stand_for(text: str, topic: str, captur
     assert Pattern(text).match(topic) == captures
 
 
-@pytest.mark.clause("MQTT-4.7.2-1")
+@pytest.mark.clause("5.0:MQTT-4.7.2-1")
 @pytest.mark.parametrize("text", ["{a}/b", "{a...}", "+/{b}", "#", "$share/g/{a}/b"])
 def test_a_pattern_that_starts_with_a_wildcard_leaves_the_topics_with_a_dollar_alone(text: str) -> None:
     assert Pattern(text).match("$SYS/b") is None

@@ -148,7 +148,7 @@ def test_everything_of_a_message_is_found(tmp_path: Path) -> None:
     store.close()
 
 
-@pytest.mark.clause("MQTT-4.4.0-1")
+@pytest.mark.clause("5.0:MQTT-4.4.0-1")
 @pytest.mark.parametrize("together", [True, False], ids=["in one commit", "in several"])
 def test_what_is_in_flight_keeps_its_identifiers_and_the_order_of_the_pubrecs(tmp_path: Path, together: bool) -> None:
     store = begun(tmp_path)
@@ -175,7 +175,7 @@ def test_what_is_in_flight_keeps_its_identifiers_and_the_order_of_the_pubrecs(tm
     store.close()
 
 
-@pytest.mark.clause("MQTT-4.6.0-4")
+@pytest.mark.clause("5.0:MQTT-4.6.0-4")
 def test_of_two_pubrecs_for_a_message_the_first_counts(tmp_path: Path) -> None:
     store = begun(tmp_path)
     for key in (1, 2):

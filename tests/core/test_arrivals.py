@@ -55,7 +55,7 @@ class Desk:
         return found
 
 
-@pytest.mark.clause("MQTT-4.3.2-4")
+@pytest.mark.clause("5.0:MQTT-4.3.2-4")
 def test_a_message_is_acknowledged_when_all_that_have_it_have_let_go() -> None:
     desk = Desk()
     arrival = desk.add(1)
@@ -84,7 +84,7 @@ def test_an_acknowledgement_enters_a_turn_so_that_it_is_written() -> None:
 
 @STEADY
 @given(order=st.permutations(list(range(1, 8))), qos=st.lists(st.sampled_from([1, 2]), min_size=7, max_size=7))
-@pytest.mark.clause("MQTT-4.6.0-2", "MQTT-4.6.0-3")
+@pytest.mark.clause("5.0:MQTT-4.6.0-2", "5.0:MQTT-4.6.0-3")
 def test_acknowledgements_leave_in_the_order_of_arrival(order: list[int], qos: list[int]) -> None:
     desk = Desk()
     arrivals = {n: desk.add(n, qos[n - 1]) for n in range(1, 8)}
@@ -114,7 +114,7 @@ def test_the_first_of_several_rejections_counts() -> None:
     assert desk.sent() == [Puback(1, REFUSED)]
 
 
-@pytest.mark.clause("MQTT-4.3.3-9")
+@pytest.mark.clause("5.0:MQTT-4.3.3-9")
 def test_a_refused_message_of_qos_2_is_done_with_and_its_identifier_free() -> None:
     desk = Desk()
     desk.add(1, 2).reject(REFUSED)

@@ -164,7 +164,7 @@ def ended_with(far: Far) -> int | None:
 # -- opening
 
 
-@pytest.mark.clause("MQTT-3.1.0-1")
+@pytest.mark.clause("5.0:MQTT-3.1.0-1")
 def test_connect_comes_first_and_alone() -> None:
     far = Far()
     far.publish("a", b"", 1)
@@ -184,7 +184,7 @@ def test_a_refusal_ends_the_connection_and_nothing_is_said_to_it() -> None:
     assert ended_with(far) is None
 
 
-@pytest.mark.clause("MQTT-3.2.0-1")
+@pytest.mark.clause("5.0:MQTT-3.2.0-1")
 @pytest.mark.parametrize(
     "packet",
     [
@@ -218,7 +218,7 @@ def test_a_server_that_disconnects_before_connack_is_believed() -> None:
     assert far.owner.told == ["never open"]
 
 
-@pytest.mark.clause("MQTT-3.2.2-2")
+@pytest.mark.clause("5.0:MQTT-3.2.2-2")
 def test_a_session_after_a_clean_start_is_an_error() -> None:
     far = Far()
     far.hear()
@@ -291,7 +291,7 @@ ILLEGAL: dict[str, tuple[Packet | bytes, int]] = {
 }
 
 
-@pytest.mark.clause("MQTT-4.13.1-1", "MQTT-3.2.0-2", "MQTT-3.3.2-2", "MQTT-3.3.2-9", "MQTT-2.2.1-3", "MQTT-1.5.5-1")
+@pytest.mark.clause("5.0:MQTT-4.13.1-1", "5.0:MQTT-3.2.0-2", "5.0:MQTT-3.3.2-2", "5.0:MQTT-3.3.2-9", "5.0:MQTT-2.2.1-3", "5.0:MQTT-1.5.5-1")
 @pytest.mark.parametrize("name", ILLEGAL)
 def test_what_no_server_may_send_ends_the_connection_with_its_reason(name: str) -> None:
     packet, reason_code = ILLEGAL[name]
@@ -320,7 +320,7 @@ def test_a_topic_alias_without_an_agreement_ends_the_connection() -> None:
     assert ended_with(far) == ReasonCode.TOPIC_ALIAS_INVALID
 
 
-@pytest.mark.clause("MQTT-3.8.4-2", "MQTT-3.8.4-6", "MQTT-3.10.4-4")
+@pytest.mark.clause("5.0:MQTT-3.8.4-2", "5.0:MQTT-3.8.4-6", "5.0:MQTT-3.10.4-4")
 @pytest.mark.parametrize(
     "answer",
     [Unsuback(65535, [0, 0]), Suback(65535, [0]), Suback(65535, [0, 0, 0]), Suback(1, [0, 0])],
@@ -336,7 +336,7 @@ def test_an_answer_that_does_not_fit_the_question_ends_the_connection(answer: Pa
     assert answers == []
 
 
-@pytest.mark.clause("MQTT-4.3.3-1")
+@pytest.mark.clause("5.0:MQTT-4.3.3-1")
 @pytest.mark.parametrize(
     ("qos", "answers"),
     [
@@ -371,7 +371,7 @@ def test_acknowledgements_of_what_is_unknown_are_no_errors() -> None:
     assert far.hear() == []
 
 
-@pytest.mark.clause("MQTT-4.3.3-1")
+@pytest.mark.clause("5.0:MQTT-4.3.3-1")
 def test_pubrec_and_pubrel_of_what_is_unknown_are_answered() -> None:
     far = Far().open()
     far.say(Pubrec(9), Pubrel(8))
@@ -379,7 +379,7 @@ def test_pubrec_and_pubrel_of_what_is_unknown_are_answered() -> None:
     assert far.hear() == [Pubrel(9, not_found), Pubcomp(8, not_found)]
 
 
-@pytest.mark.clause("MQTT-4.3.3-10")
+@pytest.mark.clause("5.0:MQTT-4.3.3-10")
 def test_a_repeated_message_of_qos_2_is_handed_over_once() -> None:
     far = Far().open()
     far.say(Publish("a", b"1", 2, packet_id=1), Publish("a", b"1", 2, dup=True, packet_id=1))
@@ -387,7 +387,7 @@ def test_a_repeated_message_of_qos_2_is_handed_over_once() -> None:
     assert far.hear() == [Pubrec(1), Pubrec(1)]
 
 
-@pytest.mark.clause("MQTT-4.3.3-12")
+@pytest.mark.clause("5.0:MQTT-4.3.3-12")
 def test_after_pubrel_the_identifier_means_a_new_message() -> None:
     far = Far().open()
     far.say(Publish("a", b"1", 2, packet_id=1), Pubrel(1), Publish("a", b"2", 2, packet_id=1))
@@ -395,7 +395,7 @@ def test_after_pubrel_the_identifier_means_a_new_message() -> None:
     assert far.hear() == [Pubrec(1), Pubcomp(1), Pubrec(1)]
 
 
-@pytest.mark.clause("MQTT-3.3.2-7")
+@pytest.mark.clause("5.0:MQTT-3.3.2-7")
 def test_an_alias_stands_for_the_topic_that_it_was_last_given() -> None:
     far = Far(properties={"topic_alias_maximum": 3}).open()
     for topic in ("a", "", "b", ""):
@@ -482,7 +482,7 @@ def pings(far: Far) -> int:
     return sum(isinstance(packet, Pingreq) for packet in far.hear())
 
 
-@pytest.mark.clause("MQTT-3.1.2-20")
+@pytest.mark.clause("5.0:MQTT-3.1.2-20")
 def test_a_quiet_client_pings_within_the_keep_alive() -> None:
     far = Far(keep_alive=40).open()
     far.advance(29)

@@ -34,14 +34,14 @@ def test_before_5_there_are_no_subscription_identifiers(version: object) -> None
     assert limits.shared_subscriptions
 
 
-@pytest.mark.clause("MQTT-3.2.2-21")
+@pytest.mark.clause("5.0:MQTT-3.2.2-21")
 def test_the_servers_word_on_times_counts() -> None:
     limits = told(server_keep_alive=5, session_expiry_interval=0)
     assert (limits.keep_alive, limits.session_expiry) == (5, 0)
     assert told(server_keep_alive=0).keep_alive == 0
 
 
-@pytest.mark.clause("MQTT-3.2.2-11")
+@pytest.mark.clause("5.0:MQTT-3.2.2-11")
 @pytest.mark.parametrize("maximum", [0, 1])
 def test_a_higher_qos_than_the_server_has_is_refused(maximum: int) -> None:
     limits = told(maximum_qos=maximum)
@@ -54,7 +54,7 @@ def test_a_higher_qos_than_the_server_has_is_refused(maximum: int) -> None:
             assert caught.value.reason_code == ReasonCode.QOS_NOT_SUPPORTED
 
 
-@pytest.mark.clause("MQTT-3.2.2-14")
+@pytest.mark.clause("5.0:MQTT-3.2.2-14")
 def test_a_retained_message_is_refused_where_none_are_kept() -> None:
     limits = told(retain_available=False)
     limits.check_publish(Message("a"))
@@ -63,7 +63,7 @@ def test_a_retained_message_is_refused_where_none_are_kept() -> None:
     assert caught.value.reason_code == ReasonCode.RETAIN_NOT_SUPPORTED
 
 
-@pytest.mark.clause("MQTT-3.2.2-16", "MQTT-3.2.2-18")
+@pytest.mark.clause("5.0:MQTT-3.2.2-16", "5.0:MQTT-3.2.2-18")
 @pytest.mark.parametrize(
     ("said", "name", "is_fine"),
     [
@@ -98,7 +98,7 @@ def test_a_subscription_that_the_server_does_not_have_is_refused(
     expiry=st.none() | st.integers(1, 100),
     content_type=st.none() | st.text("xy", max_size=150),
 )
-@pytest.mark.clause("MQTT-3.2.2-15")
+@pytest.mark.clause("5.0:MQTT-3.2.2-15")
 def test_what_passes_the_check_fits_in_the_outbox(
     maximum: int, topic: int, payload: int, qos: int, aliases: int, expiry: int | None, content_type: str | None
 ) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import os
 import re
 import sys
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
@@ -82,13 +83,18 @@ def setting_names(settings: type) -> list[str]:
     return found
 
 
+# Where linnet runs from its sources, nothing tells pytest of the plugin
+IS_INSTALLED = any(found.value == "linnet.testing.plugin" for found in entry_points(group="pytest11"))
+PLUGIN = {} if IS_INSTALLED else {"PYTEST_PLUGINS": "linnet.testing.plugin"}
+
+
 async def finish(*command: str, directory: Path) -> None:
     """Run a program in the form under test; it must end by itself, and well."""
     paths = [str(Path(path).resolve()) for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-W", "error", *command),
         cwd=directory,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), **PLUGIN},
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,

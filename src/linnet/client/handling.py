@@ -72,14 +72,16 @@ class Worker:
     async def stop(self, seconds: float) -> None:
         """Stop. A handler that is at something may end it within this time; otherwise it was not processed."""
         self.is_stopping = True
-        for task in self.tasks:
+        here = asyncio.current_task()  # a handler may be what stops the client
+        others = [task for task in self.tasks if task is not here]
+        for task in others:
             if task not in self.busy:
                 task.cancel()
-        if self.busy:
-            await asyncio.wait(self.busy, timeout=seconds)
-        for task in self.tasks:
+        if self.busy - {here}:
+            await asyncio.wait(self.busy - {here}, timeout=seconds)
+        for task in others:
             task.cancel()
-        await asyncio.gather(*self.tasks, return_exceptions=True)
+        await asyncio.gather(*others, return_exceptions=True)
         self.tasks.clear()
 
     async def work(self) -> None:

@@ -301,8 +301,7 @@ class Keeper(ClientOwner):
             self.over.set()
             return
         was_closed = self.state == CLOSED
-        may_come_back = self.line is not None or not self.options.store.is_lasting
-        if self.connects and may_come_back and not was_closed:
+        if self.connects and not was_closed:
             await self.publisher.drain(self.options.close_timeout)
         self.state = CLOSED
         line = self.line

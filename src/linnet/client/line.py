@@ -99,7 +99,7 @@ class Line:
             self.valve.update()
         self.flush()
         if self.is_closing and self.transport is not None and not self.has_ended:
-            self.transport.close()
+            hang_up(self.transport)
 
     def flush(self) -> None:
         """Keep what has to be kept, then write what there is."""
@@ -254,3 +254,16 @@ class Alarm:
         if self.timer is not None:
             self.timer.cancel()
             self.timer = None
+
+
+def hang_up(transport: Any) -> None:
+    """Close a connection whose last words are written.
+
+    What the server has sent and we have not read would make TCP answer with a reset, which may overtake our
+    DISCONNECT: so where that can be, say that we are done, and read on until the server is done too.
+    """
+    if transport.can_write_eof():
+        transport.write_eof()
+        transport.resume_reading()
+    else:
+        transport.close()

@@ -173,10 +173,13 @@ class Publisher:
             await self.outcomes.room.wait()
 
     async def drain(self, seconds: float) -> None:
-        """Wait until nothing is on its way any more, over a new connection if need be, but not longer than this."""
+        """Wait until nothing is on its way any more, but not longer than this.
+
+        A new connection is waited for too, unless the store keeps what cannot be sent.
+        """
         try:
             async with asyncio.timeout(seconds):
-                while not self.is_idle and self.fault is None:
+                while not self.is_idle and self.fault is None and (self.line is not None or not self.store.is_lasting):
                     await self.outcomes.idle.wait()
         except TimeoutError:
             pass

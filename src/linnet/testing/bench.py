@@ -7,6 +7,8 @@ and any other event loop.
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 import threading
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future
@@ -69,6 +71,7 @@ class Bench:
         self.thread = 0
         self.numbers = count(1)  # of connections in memory
         self._loop: asyncio.AbstractEventLoop | None = None
+        self.places: list[socket.socket] = []  # that keep the ports while the broker is down
 
     def __repr__(self) -> str:
         return f"<Bench of {self.server!r}>"
@@ -131,6 +134,7 @@ class Bench:
     async def stop(self) -> None:
         """Take it away."""
         self.is_up = False
+        self.let_go()
         if self.clock is not None:
             self.clock.__exit__()
             self.clock = None
@@ -147,6 +151,7 @@ class Bench:
         self.is_up = False
         for listener in self.server.listeners:
             listener.close()
+            self.places.append(hold(listener.host, listener.port))
         for session in list(self.server.sessions.values()):
             if session.connection is not None or not sessions:
                 self.server.core.wills.cancel(session)  # a will speaks of a client that failed
@@ -165,7 +170,14 @@ class Bench:
         """Listen again, at the same port."""
         for listener in self.server.listeners:
             await listener.open()
+        self.let_go()
         self.is_up = True
+
+    def let_go(self) -> None:
+        """Keep no port any more."""
+        for place in self.places:
+            place.close()
+        self.places.clear()
 
     # -- what a test does to it
 
@@ -215,3 +227,12 @@ class Bench:
         end.join(client)
         stream: Any = Stream(self.turn, "memory")
         end.start(stream)
+
+
+def hold(host: str, port: int) -> socket.socket:
+    """Keep a port from being given to others, without listening at it: who connects is refused."""
+    place = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    if os.name == "posix":
+        place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    place.bind((host, port))
+    return place
