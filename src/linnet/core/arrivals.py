@@ -192,12 +192,10 @@ class Arrivals:
             self.ended()
 
     def repeat(self, packet_id: int) -> None:
-        """Send a PUBREC again, for the server has not seen the one before [MQTT-4.3.3-10]."""
-        outbox = self.outbox
-        assert outbox is not None
-        outbox.statistics.pubrec_sent += 1
-        outbox.put(PUBREC_START)
-        outbox.put(packet_id_bytes(packet_id))
+        """Send a PUBREC again, in its turn, for the server has not seen the one before [MQTT-4.3.3-10]."""
+        arrival = Arrival(self, packet_id, 2)
+        arrival.holders = 0
+        self.resume(arrival)
 
     def ended(self) -> None:
         """An exchange is over: the server may send one more."""
