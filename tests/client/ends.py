@@ -63,6 +63,7 @@ class Link(asyncio.Transport):
         self.heard = bytearray()  # all that it has ever read
         self.reads = True
         self.closes = False
+        self.has_said_all = False  # the client has closed its half
         self.has_ended = False
         self.far = pair.Line()
         self.server: ServerConnection | None = ServerConnection(
@@ -71,6 +72,8 @@ class Link(asyncio.Transport):
         self.far.outbox = self.server.outbox
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
+        if self.has_said_all:
+            raise RuntimeError("Cannot call write() after write_eof()")
         if not self.has_ended:
             self.to_server += data
         self.said += data
@@ -80,6 +83,12 @@ class Link(asyncio.Transport):
 
     def close(self) -> None:
         self.closes = True
+
+    def can_write_eof(self) -> bool:
+        return True
+
+    def write_eof(self) -> None:
+        self.has_said_all = True
 
     def is_closing(self) -> bool:
         return self.closes or self.has_ended
@@ -115,7 +124,8 @@ class Link(asyncio.Transport):
                 self.heard += data
                 self.ends.inside(self.protocol.data_received, data)
                 moved = True
-        if (self.closes and not self.to_server) or (self.far.has_finished and not self.far.sent):
+        is_done = self.closes or self.has_said_all
+        if (is_done and not self.to_server) or (self.far.has_finished and not self.far.sent):
             self.end()
             moved = True
         return moved

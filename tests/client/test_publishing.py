@@ -96,7 +96,7 @@ def test_what_was_handed_over_without_a_connection_goes_out_in_its_order() -> No
         assert ann.payloads == [b"%d" % n for n in range(9)]
 
 
-@pytest.mark.clause("MQTT-3.3.4-7", "MQTT-4.9.0-2")
+@pytest.mark.clause("5.0:MQTT-3.3.4-7", "5.0:MQTT-4.9.0-2")
 def test_the_servers_receive_maximum_holds_whatever_is_handed_over_at_once() -> None:
     with Ends(receive_maximum=5) as ends:
         bob = ends.client("bob")
@@ -370,6 +370,17 @@ def test_what_was_not_written_can_be_withdrawn_and_what_was_runs_on() -> None:
         assert isinstance(second.fault, linnet.NotDelivered)
         assert not second.fault.sent
         assert len(published(ends.links[bob])) == 1
+
+
+def test_a_message_of_qos_0_that_came_back_from_a_lost_connection_can_be_withdrawn() -> None:
+    with Ends() as ends:
+        store = RecordingStore()
+        bob = ends.client("bob", store=store)
+        publication = bob.send("a", b"x")
+        ends.cut_at_once(bob)
+        assert publication.cancel()
+        assert publication.state == "withdrawn"
+        assert store.kept == {}
 
 
 def test_cancelled_publishes_give_back_their_places() -> None:
@@ -664,7 +675,14 @@ class Story:
     aliases=st.sampled_from([0, 2]),
     story=st.lists(episodes, min_size=2, max_size=6),
 )
-@pytest.mark.clause("MQTT-4.3.2-1", "MQTT-4.3.3-1", "MQTT-4.4.0-1", "MQTT-4.6.0-1", "MQTT-4.9.0-1", "MQTT-2.2.1-3")
+@pytest.mark.clause(
+    "5.0:MQTT-4.3.2-1",
+    "5.0:MQTT-4.3.3-1",
+    "5.0:MQTT-4.4.0-1",
+    "5.0:MQTT-4.6.0-1",
+    "5.0:MQTT-4.9.0-1",
+    "5.0:MQTT-2.2.1-3",
+)
 def test_whatever_becomes_of_the_line_nothing_is_lost_doubled_or_told_falsely(
     version: Version, allowed: int, window: int, qos0: Any, aliases: int, story: list[Episode]
 ) -> None:

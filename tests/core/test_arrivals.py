@@ -172,6 +172,15 @@ def test_what_comes_again_while_it_is_at_work_is_acknowledged_when_that_is_done(
     assert desk.sent() == [Puback(1)]
 
 
+def test_a_pubrec_is_repeated_in_its_turn() -> None:
+    desk = Desk()
+    first = desk.add(1)
+    desk.arrivals.repeat(2)
+    assert desk.sent() == []
+    first.done()
+    assert desk.sent() == [Puback(1), Pubrec(2)]
+
+
 def test_nothing_of_a_forgotten_session_is_acknowledged() -> None:
     desk = Desk()
     before, now = desk.add(1), desk.add(2)
