@@ -298,7 +298,7 @@ def live() -> Live:
         [listener for broker in brokers for listener in broker.listeners],
         [connection for broker in brokers for connection in broker.connections],
         [session for broker in brokers for session in broker.sessions.values()],
-        list(CLIENTS),
+        [client for client in CLIENTS if client.state != "closed"],
     )
 
 

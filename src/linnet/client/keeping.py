@@ -279,8 +279,8 @@ class Keeper(ClientOwner):
         if self.ready is not None and not self.ready.done():
             self.ready.set_exception(fault)
         else:
-            logger.error("no connection any more: %s", fault)
-            self.events.tell(Disconnected(str(fault), getattr(fault, "reason_code", None), None))
+            logger.error("no connection any more: %s", str(fault) or repr(fault))
+            self.events.tell(Disconnected(str(fault) or repr(fault), getattr(fault, "reason_code", None), None))
         if self.line is not None and self.line.connection.is_open:  # it is the program that has failed
             self.line.connection.leave(ReasonCode.UNSPECIFIED_ERROR, Properties(), self.line.begin())
         self.finish(fault)

@@ -71,5 +71,5 @@ class Places:
         self.events.tell(Moved(reference, permanently))
         self.redirected = found
         if permanently:
-            self.addresses = found
+            self.addresses = [*found, *(one for one in self.addresses if one not in found)]
             self.next = 0

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from linnet.core.topics import Filter
 from linnet.errors import NotSupported, ReasonCode
 from linnet.wire.connect import Connack
 from linnet.wire.message import Message
+from linnet.wire.properties import Properties
 from linnet.wire.subscribe import SubscriptionOptions
 from linnet.wire.version import V5, Version
 
@@ -32,6 +33,7 @@ class ServerLimits:
     keep_alive: int = 0  # seconds, 0 = none
     session_expiry: int = 0  # seconds
     response_information: str = ""
+    properties: Properties = field(default_factory=Properties)  # all that CONNACK said
 
     @classmethod
     def told(cls, connack: Connack, version: Version, keep_alive: int, session_expiry: int) -> ServerLimits:
@@ -50,6 +52,7 @@ class ServerLimits:
             keep_alive if said.server_keep_alive is None else said.server_keep_alive,
             session_expiry if said.session_expiry_interval is None else said.session_expiry_interval,
             said.response_information or "",
+            said,
         )
 
     def check_publish(self, message: Message) -> None:
