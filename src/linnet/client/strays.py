@@ -78,10 +78,13 @@ class Unclaimed:
         self.timer = loop.call_at(self.until, self.refuse)
 
     def stop(self) -> None:
-        """There is no connection."""
+        """There is no connection. What was kept is handed on anew when the server sends it again."""
         if self.timer is not None:
             self.timer.cancel()
             self.timer = None
+        for message in self.messages:
+            if message.arrival is not None:
+                message.arrival.give_up()
         self.messages.clear()
 
     def put(self, message: Message[Any]) -> None:
