@@ -324,8 +324,8 @@ def test_a_refusal_after_the_session_was_lost_ends_the_stream() -> None:
         ends.lose_session(bob)
         ends.come_back(bob)
         while len(ends.lines) < 2 or not asked(ends, bob):
-            ends.think(1)
-            ends.links[bob].move(None, 8)
+            ends.links[bob].move()
+            ends.think()
         refusal = Suback(65535, [ReasonCode.NOT_AUTHORIZED])
         ends.inside(ends.links[bob].protocol.data_received, refusal.encode(V5))
         getting = ends.start(first.get())
