@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 
 import linnet
 from linnet.client.publication import Publication
-from linnet.core.sender import PUBCOMP
 from linnet.errors import NotSupported, ReasonCode
-from linnet.wire import V3_1_1, V5, Publish, Pubrel, Version
+from linnet.wire import V3_1_1, V5, PacketType, Publish, Pubrel, Version
 from tests.client.ends import Ends, Link, RecordingStore
 from tests.core.steady import STEADY
 from tests.pair import FOR_EVER
@@ -628,7 +627,7 @@ class Story:
             if publication.key and not publication.done
         }
         for packet_id, delivery in self.bob.publisher.sender.in_flight.items():
-            kept[delivery.origin.key][1:] = [packet_id, delivery.awaits == PUBCOMP]
+            kept[delivery.origin.key][1:] = [packet_id, delivery.awaits == PacketType.PUBCOMP]
         assert {key: values[:3] for key, values in self.store.kept.items()} == kept
 
     def no_server_has_reason_to_complain(self) -> None:
