@@ -119,6 +119,7 @@ class Handshake:
             line.abort()
             raise
         if fault is not None:
+            line.abort()  # there is nothing left to say
             raise fault
         return line
 

@@ -24,6 +24,7 @@ from linnet.client.errors import Closed
 from linnet.errors import LinnetError
 from linnet.sync.waiting import Patience, Waiter, join
 
+LAST_TURNS = 3  # of the loop, before it is closed
 T = TypeVar("T")
 logger = logging.getLogger("linnet.client")
 
@@ -109,6 +110,8 @@ class LoopThread:
             for task in left:
                 task.cancel()
             await asyncio.wait(left)
+        for _ in range(LAST_TURNS):  # in which sockets that were given up are closed
+            await asyncio.sleep(0)
 
     def look(self) -> None:
         """Make the calls that were left, but not those that come meanwhile: the sockets have their turn first."""
