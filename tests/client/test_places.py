@@ -31,7 +31,6 @@ def test_the_one_that_worked_is_tried_first_the_next_time() -> None:
     assert hosts(found.turn()) == ["b", "c", "a"]
 
 
-@pytest.mark.clause("MQTT-4.11.0-1")
 def test_a_server_that_was_named_is_tried_first_and_once() -> None:
     found, told = places("mqtt://a,b")
     found.move("c d:1884", False, found.addresses[0])

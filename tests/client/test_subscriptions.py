@@ -115,7 +115,7 @@ TOPICS = st.lists(st.sampled_from(["a", "b"]), min_size=1, max_size=4).map("/".j
     loses=st.sampled_from(["nothing", "line", "session"]),
     qos=st.integers(0, 2),
 )
-@pytest.mark.clause("MQTT-3.3.4-3")
+@pytest.mark.clause("5.0:MQTT-3.3.4-3")
 def test_whoever_subscribes_to_whatever_gets_each_message_that_matches_once(
     wanted: list[list[str]], leaves: list[int], topics: list[str], loses: str, qos: int
 ) -> None:

@@ -291,7 +291,14 @@ ILLEGAL: dict[str, tuple[Packet | bytes, int]] = {
 }
 
 
-@pytest.mark.clause("5.0:MQTT-4.13.1-1", "5.0:MQTT-3.2.0-2", "5.0:MQTT-3.3.2-2", "5.0:MQTT-3.3.2-9", "5.0:MQTT-2.2.1-3", "5.0:MQTT-1.5.5-1")
+@pytest.mark.clause(
+    "5.0:MQTT-4.13.1-1",
+    "5.0:MQTT-3.2.0-2",
+    "5.0:MQTT-3.3.2-2",
+    "5.0:MQTT-3.3.2-9",
+    "5.0:MQTT-2.2.1-3",
+    "5.0:MQTT-1.5.5-1",
+)
 @pytest.mark.parametrize("name", ILLEGAL)
 def test_what_no_server_may_send_ends_the_connection_with_its_reason(name: str) -> None:
     packet, reason_code = ILLEGAL[name]
