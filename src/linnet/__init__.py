@@ -13,7 +13,7 @@ from linnet.wire import frames
 if TYPE_CHECKING:
     from linnet.client.address import AddressError
     from linnet.client.client import Client
-    from linnet.client.codecs import JSON, RAW, TEXT, Codec, DecodeError, EncodeError, codec_of
+    from linnet.client.codecs import AUTO, JSON, RAW, TEXT, Codec, DecodeError, EncodeError, codec_of
     from linnet.client.dialling import ConnectFailed
     from linnet.client.disk import DiskStore
     from linnet.client.errors import (
@@ -58,7 +58,7 @@ compiled: bool = not (frames.__file__ or "").endswith(".py")
 PUBLIC = {
     "client.address": "AddressError",
     "client.client": "Client",
-    "client.codecs": "JSON RAW TEXT Codec DecodeError EncodeError codec_of",
+    "client.codecs": "AUTO JSON RAW TEXT Codec DecodeError EncodeError codec_of",
     "client.dialling": "ConnectFailed",
     "client.disk": "DiskStore",
     "client.errors": """Closed ConnectRejected ConnectionLost Kept NotDelivered PublishRejected QueueFull
@@ -99,6 +99,7 @@ def __getattr__(name: str) -> Any:
 
 
 __all__ = [
+    "AUTO",
     "FOR_EVER",
     "JSON",
     "RAW",

@@ -14,7 +14,18 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 from typing_extensions import TypedDict
 
-from linnet.client.codecs import JSON, RAW, TEXT, Codec, DecodeError, EncodeError, codec_of, resolve_codec
+from linnet.client.codecs import (
+    AUTO,
+    JSON,
+    RAW,
+    TEXT,
+    Codec,
+    DecodeError,
+    EncodeError,
+    codec_by,
+    codec_of,
+    resolve_codec,
+)
 from linnet.errors import LinnetError
 from tests.core.steady import STEADY
 
@@ -287,3 +298,30 @@ def test_the_type_checker_knows_what_comes_back() -> None:
     assert_type(resolve_codec(None), Codec[bytes])
     makers: list[Callable[[], object]] = [lambda: assert_type(resolve_codec(RAW), Codec[bytes])]
     assert makers[0]() is RAW
+
+
+@pytest.mark.parametrize(
+    ("content_type", "payload_format", "codec"),
+    [
+        (None, None, RAW),
+        (None, 0, RAW),
+        (None, 1, TEXT),
+        ("application/json", None, JSON),
+        ("application/JSON; charset=utf-8", 1, JSON),
+        ("application/senml+json", None, JSON),
+        ("text/plain", None, TEXT),
+        ("text/csv;charset=UTF-8", None, TEXT),
+        ("text/plain; charset=latin-1", None, RAW),
+        ("application/octet-stream", 1, RAW),
+        ("image/png", None, RAW),
+    ],
+)
+def test_a_message_says_of_itself_what_its_payload_is(
+    content_type: str | None, payload_format: int | None, codec: object
+) -> None:
+    assert codec_by(content_type, payload_format) is codec
+
+
+def test_auto_encodes_as_raw_does() -> None:
+    assert AUTO.encode(21.5) == b"21.5"
+    assert repr(AUTO) == "AUTO"

@@ -12,7 +12,7 @@ from uuid import UUID
 import pytest
 from pydantic import Field
 
-from linnet.client.codecs import JSON, RAW, TEXT, Codec, DecodeError, codec_of
+from linnet.client.codecs import AUTO, JSON, TEXT, Codec, DecodeError, codec_of
 from linnet.client.patterns import Pattern, PatternError
 from linnet.client.routes import Route, RouteError
 from linnet.errors import LinnetError
@@ -88,7 +88,7 @@ def test_a_message_of_any_type_names_no_codec() -> None:
     def of_any(said: Message[Any]) -> None: ...
     def of_some(said: Message[T]) -> None: ...
 
-    assert [Route("a", handler).codec for handler in (plain, of_any, of_some)] == [RAW, RAW, RAW]
+    assert [Route("a", handler).codec for handler in (plain, of_any, of_some)] == [AUTO, AUTO, AUTO]
 
 
 @pytest.mark.parametrize(
@@ -192,7 +192,7 @@ def test_the_annotation_of_value_names_the_codec() -> None:
 
     assert Route("a", handler).codec is Route("a", both).codec is codec_of(Reading)
     assert Route("a", text).codec is TEXT
-    assert Route("a", plain).codec is Route("a", anything).codec is RAW
+    assert Route("a", plain).codec is Route("a", anything).codec is AUTO
 
 
 def test_a_codec_that_was_given_stays() -> None:

@@ -18,7 +18,7 @@ from typing import Any, Literal, Self, TypedDict, Unpack
 
 from typing_extensions import TypeVar
 
-from linnet.client.codecs import Codec, resolve_codec
+from linnet.client.codecs import AUTO, Codec, resolve_codec
 from linnet.client.composing import PublishOptions, composed, pairs
 from linnet.client.errors import Closed, RequestTimeout
 from linnet.client.events import Dropped, E, Event, Events
@@ -38,7 +38,7 @@ from linnet.errors import LinnetError, ReasonCode, did_you_mean
 from linnet.wire.properties import Properties
 from linnet.wire.subscribe import SubscriptionOptions
 
-T = TypeVar("T", default=bytes)
+T = TypeVar("T", default=Any)
 H = TypeVar("H", bound=Callable[..., object])
 Acknowledge = Literal["processed", "arrival", "manual"]
 WhenFull = Literal["drop_oldest", "drop_newest", "wait"]
@@ -168,7 +168,8 @@ class Client:
     ) -> Subscription[T]:
         """A subscription to one or several topic filters, to be entered; see `Subscription`.
 
-        `codec`, a Codec or a type, makes the `value` of a message. Raises ProtocolError for what is no topic filter.
+        `codec`, a Codec or a type, makes the `value` of a message; without one it is what the message says of itself.
+        Raises ProtocolError for what is no topic filter.
         """
         chosen = SubscriptionOptions(
             options.get("qos", 0),
@@ -178,7 +179,7 @@ class Client:
         )
         check_options(filters, options)
         inbox = Inbox(
-            resolve_codec(codec),
+            AUTO if codec is None else resolve_codec(codec),
             ACKNOWLEDGEMENTS[options.get("ack", "processed")],
             options.get("limit", 1000),
             POLICIES[options.get("when_full", "drop_oldest")],
@@ -238,7 +239,7 @@ class Client:
                 raise RequestTimeout(f"nobody has subscribed to {topic!r}")
 
         message: Message[Any] = await self.requests_open.ask(send, timeout)
-        message.codec = resolve_codec(answer)
+        message.codec = AUTO if answer is None else resolve_codec(answer)
         return message
 
     def requests(

@@ -1,9 +1,9 @@
 """Codecs: what a program holds, to a payload and back.
 
 MQTT carries bytes. A codec says which bytes a value is, and tells the receiver of them: a Content Type, and the
-Payload Format Indicator where they are text (5.0: 3.3.2.3.2, 3.3.2.3.9). `RAW` changes nothing, `TEXT` is a string,
-`JSON` is whatever JSON can say, and `codec_of` makes a codec of a type: a dataclass, a pydantic model, an Enum,
-`list[int]` … Any object that looks like `Codec` is one.
+Payload Format Indicator where they are text (5.0: 3.3.2.3.2, 3.3.2.3.9). `AUTO` believes what a message says of itself,
+`RAW` changes nothing, `TEXT` is a string, `JSON` is whatever JSON can say, and `codec_of` makes a codec of a type: a
+dataclass, a pydantic model, an Enum, `list[int]` … Any object that looks like `Codec` is one.
 """
 
 from __future__ import annotations
@@ -88,6 +88,15 @@ class Raw:
     def decode(self, payload: bytes) -> bytes:
         """The payload itself."""
         return payload
+
+
+class Auto(Raw):
+    """What the publisher says that the payload is: JSON and text as such, anything else as bytes."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "AUTO"
 
 
 class Text:
@@ -192,6 +201,7 @@ class Typed(typing.Generic[T]):
 
 
 RAW: Final = Raw()
+AUTO: Final = Auto()
 TEXT: Final = Text()
 JSON: Final = Json()
 
@@ -246,6 +256,18 @@ def resolve_codec(codec: Any) -> Codec[Any]:
     if not isinstance(codec, type) and hasattr(codec, "encode") and hasattr(codec, "decode"):
         return typing.cast("Codec[Any]", codec)
     return codec_of(codec)
+
+
+def codec_by(content_type: str | None, payload_format: int | None) -> Codec[Any]:
+    """The codec that a message's Content Type and Payload Format Indicator speak of; RAW for what we cannot read."""
+    kind, _, parameters = (content_type or "").lower().replace(" ", "").partition(";")
+    if "charset=" in parameters and "charset=utf-8" not in parameters:
+        return RAW
+    if kind == "application/json" or kind.endswith("+json"):
+        return JSON
+    if kind.startswith("text/") or (not kind and payload_format == UTF_8):
+        return TEXT
+    return RAW
 
 
 @lru_cache(maxsize=512)

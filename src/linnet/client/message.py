@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Generic
 
 from typing_extensions import TypeVar
 
+from linnet.client.codecs import AUTO, codec_by
 from linnet.errors import LinnetError, ReasonCode
 from linnet.wire.publish import Publish
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from linnet.client.codecs import Codec
     from linnet.core.arrivals import Arrival
 
-T = TypeVar("T", default=bytes)
+T = TypeVar("T", default=Any)
 
 
 ACK_ERRORS = {
@@ -45,7 +46,11 @@ class Message(Publish, Generic[T]):
         try:
             return self._value
         except AttributeError:
-            self._value = self.codec.decode(self.payload)
+            codec: Codec[Any] = self.codec
+            if self.forwarded and codec is AUTO:
+                said = self.properties
+                codec = codec_by(said.content_type, said.payload_format_indicator)
+            self._value = codec.decode(self.payload)
             return self._value
 
     @property

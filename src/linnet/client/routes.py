@@ -19,7 +19,7 @@ from inspect import Parameter
 from typing import Any, Final, Protocol
 from uuid import UUID
 
-from linnet.client.codecs import RAW, Codec, codec_of, resolve_codec
+from linnet.client.codecs import AUTO, Codec, codec_of, resolve_codec
 from linnet.client.patterns import Converter, Pattern, text_of, to_float, to_int, to_uuid
 from linnet.errors import LinnetError
 from linnet.wire.message import Message
@@ -50,7 +50,7 @@ class Incoming(Protocol):
 class Route:
     """What to call with the messages of a pattern.
 
-    `codec` is the one given, else that of the annotation of `value` or of `Message[...]`, else RAW. `is_async` says
+    `codec` is the one given, else that of the annotation of `value` or of `Message[...]`, else AUTO. `is_async` says
     whether calling `handler` gives something to await. Raises PatternError and RouteError.
     """
 
@@ -119,7 +119,7 @@ class Route:
 
     def _codec_of(self, decoded: object) -> Codec[Any]:
         if decoded in (Parameter.empty, Any, object):
-            return RAW
+            return AUTO
         try:
             return codec_of(decoded)
         except TypeError as error:

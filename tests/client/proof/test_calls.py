@@ -258,3 +258,14 @@ async def test_questions_survive_a_connection_that_is_lost(server: Server) -> No
         await told.until(Connected, 2)
         await peer.publish(str(question.properties.response_topic), b"!", 1, properties=correlated(question))
         assert (await within(asking)).payload == b"!"
+
+
+async def test_a_value_is_what_the_message_says_of_itself(server: Server) -> None:
+    async with (
+        client_of(server) as client,
+        client.subscribe("home/+/temp", qos=1) as readings,
+    ):
+        await client.publish("home/kitchen/temp", 21.5, codec=JSON)
+        await client.publish("home/hall/temp", "warm", codec=TEXT)
+        await client.publish("home/attic/temp", b"\x00\x01")
+        assert [(await readings.get()).value for _ in range(3)] == [21.5, "warm", b"\x00\x01"]
