@@ -26,6 +26,7 @@ from linnet.client.publication import Publication
 from linnet.client.publishing import Publisher
 from linnet.client.restoring import restore
 from linnet.client.returning import MOVES, pause_after
+from linnet.client.store import StoreError
 from linnet.client.subscriptions import Registry
 from linnet.core.arrivals import Arrivals
 from linnet.core.client_connection import ClientConnection, ClientOwner
@@ -283,7 +284,10 @@ class Keeper(ClientOwner):
             self.events.tell(Disconnected(str(fault) or repr(fault), getattr(fault, "reason_code", None), None))
         if self.line is not None and self.line.connection.is_open:  # it is the program that has failed
             self.line.connection.leave(ReasonCode.UNSPECIFIED_ERROR, Properties(), self.line.begin())
-        self.finish(fault)
+        try:
+            self.finish(fault)
+        except StoreError:
+            logger.exception("what was not done with could not be kept")
 
     def finish(self, fault: Exception) -> None:
         """Tell everyone who waits for something that it will not come. Raises StoreError if the store cannot close."""
