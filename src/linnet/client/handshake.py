@@ -97,7 +97,7 @@ class Handshake:
         options = keeper.options
         packet = await self.packet(version, clean_start)
         line = Line(keeper.publisher, self)
-        largest, find, deadlines = options.maximum_packet_size, keeper.registry.find, line.alarm.deadlines
+        largest, find, deadlines = options.maximum_packet_size, keeper.registry.routes.find, line.alarm.deadlines
         line.connection = ClientConnection(line, line.outbox, largest, packet, owner, Message, find, deadlines)
         self.was_reached = False
         try:

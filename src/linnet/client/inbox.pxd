@@ -1,5 +1,8 @@
 cimport cython
 
+from linnet.core.arrivals cimport Arrival
+from linnet.core.received cimport Received
+
 cdef int PROCESSED
 cdef int ARRIVAL
 cdef int DROP_OLDEST
@@ -28,14 +31,16 @@ cdef class Inbox:
     cdef public object waiters
     cdef public Py_ssize_t zeros
 
-    cpdef put(self, object message)
+    cpdef put(self, Received message)
     cpdef bint make_room(self, str topic) except -1
     cpdef wake(self)
-    cpdef object take(self)
+    @cython.locals(message=Received)
+    cpdef Received take(self)
 
 cdef class Reader:
-    cdef public object current
+    cdef public Received current
     cdef public Inbox inbox
     cdef public bint is_for_one
 
+    @cython.locals(message=Received)
     cpdef processed(self)

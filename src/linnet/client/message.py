@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any, Generic
 from typing_extensions import TypeVar
 
 from linnet.client.codecs import AUTO, codec_by
-from linnet.errors import LinnetError, ReasonCode
-from linnet.wire.publish import Publish
+from linnet.core.received import Received
+from linnet.errors import ReasonCode
 
 if TYPE_CHECKING:
     from linnet.client.codecs import Codec
-    from linnet.core.arrivals import Arrival
 
 T = TypeVar("T", default=Any)
 
@@ -27,16 +26,14 @@ ACK_ERRORS = {
 }
 
 
-class Message(Publish, Generic[T]):
+class Message(Received, Generic[T]):
     """A message that was received: `topic`, `payload`, `qos`, `retain`, `dup`, `properties`, and `value`.
 
     Attributes besides those of the packet: `captures`, the parts of the topic that a route's pattern names.
     """
 
-    __slots__ = ("_captures", "_value", "arrival", "codec")
+    __slots__ = ("_captures", "_value")
 
-    arrival: Arrival | None  # what is owed for it, with QoS 1 and 2
-    codec: Codec[T]
     _captures: dict[str, Any]
     _value: T
 
@@ -94,19 +91,6 @@ class Message(Publish, Generic[T]):
         if reason_code not in ACK_ERRORS:
             raise ValueError(f"0x{reason_code:02X} is no error of an acknowledgement")
         self.let_go(reason_code)
-
-    def let_go(self, reason_code: int) -> None:
-        """Give up what is owed for it."""
-        arrival = self.arrival
-        if arrival is None:
-            if self.qos == 0:
-                return
-            raise LinnetError(f"{self!r} was acknowledged already")
-        self.arrival = None
-        if reason_code:
-            arrival.reject(reason_code)
-        else:
-            arrival.done()
 
     def copy(self) -> Message[Any]:
         """The same message for another receiver, with the same acknowledgement."""

@@ -17,6 +17,7 @@ from linnet.client.entry import Entry
 from linnet.client.errors import Closed, SubscribeRejected
 from linnet.client.inbox import Valve
 from linnet.client.message import Message
+from linnet.client.routing import Route, Routes
 from linnet.client.strays import Later, Unclaimed, Unwanted
 from linnet.client.subscription import Subscription
 from linnet.core.client_connection import ClientConnection
@@ -28,42 +29,12 @@ from linnet.wire.subscribe import Suback, Subscribe, Unsuback, Unsubscribe
 
 logger = logging.getLogger("linnet.client")
 
-Route = tuple[Any, ...]  # who gets a message: objects with `put`
-
 PATIENCE = 5.0  # seconds that the server has to answer UNSUBSCRIBE
-MOST_ROUTES = 10_000  # that are remembered
 MOST_LEFT = 10_000  # filters that were left, and that are remembered
 FIRST_ERROR = 0x80
 LATER = Later()
 NO_RETAINED = 2  # the Retain Handling that asks for no retained messages
 FIRST_STRANGE, LAST_STRANGE = 1 << 20, 1 << 27  # identifiers that no program before has come to
-
-
-class Routes:
-    """Who gets which messages, as far as it was looked up before."""
-
-    __slots__ = ("by_identifiers", "by_topic")
-
-    def __init__(self) -> None:
-        self.by_identifiers: dict[bytes, Route] = {}  # by the identifiers alone, where they suffice
-        self.by_topic: dict[tuple[bytes, bytes], Route] = {}  # by identifiers and topic
-
-    def __repr__(self) -> str:
-        return f"<Routes: {len(self.by_identifiers)} by identifiers, {len(self.by_topic)} by topic>"
-
-    def remember(self, message: Message[Any], route: Route, is_simple: bool) -> None:
-        """Keep what was found, for the next message of the kind."""
-        if len(self.by_topic) >= MOST_ROUTES or len(self.by_identifiers) >= MOST_ROUTES:
-            self.forget()
-        if is_simple:
-            self.by_identifiers[message.identifiers] = route
-        elif not message.retain:
-            self.by_topic[message.identifiers, message.topic_name] = route
-
-    def forget(self) -> None:
-        """Subscriptions have changed."""
-        self.by_identifiers.clear()
-        self.by_topic.clear()
 
 
 class Registry:
@@ -93,7 +64,7 @@ class Registry:
         self.fault: Exception | None = LinnetError("the client was not started: connect first")  # why nothing comes
         self.last_identifier = 0
         self.has_been_connected = False
-        self.routes = Routes()
+        self.routes = Routes(self.look_up)
         self.left_filters: dict[bytes, Entry] = {}  # of this session: the server may have something for them still
         self.unclaimed = Unclaimed(patience)
         self.unwanted = Unwanted()
@@ -105,18 +76,8 @@ class Registry:
 
     # -- who gets a message
 
-    def find(self, message: Message[Any]) -> Route:
-        """Who wants a message."""
-        routes = self.routes
-        route = routes.by_identifiers.get(message.identifiers)
-        if route is None:
-            route = routes.by_topic.get((message.identifiers, message.topic_name))
-            if route is None or message.retain:
-                route = self.look_up(message)
-        return route
-
     def look_up(self, message: Message[Any]) -> Route:
-        """The same, for the first time, or for a message that was retained."""
+        """Who wants a message, where nothing is remembered, or for one that was retained."""
         entries = self.identified(message.identifiers)
         is_single = len(entries) == 1
         if not entries:

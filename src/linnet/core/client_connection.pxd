@@ -3,7 +3,8 @@ cimport cython
 from linnet.core.arrivals cimport Arrival, Arrivals
 from linnet.core.connection cimport Connection
 from linnet.wire.frames cimport FrameReader
-from linnet.wire.publish cimport Publish, read_into
+from linnet.wire.publish cimport read_into
+from linnet.core.received cimport Received
 
 cdef int PUBREL
 
@@ -28,6 +29,10 @@ cdef class ClientConnection(Connection):
     cdef public double round_trip
     cdef public dict topics
 
-    @cython.locals(frames=FrameReader, qos=int)
+    @cython.locals(frames=FrameReader, qos=int, message=Received)
     cpdef receive_publish(self, double now)
     cpdef receive_ack(self, int kind, int packet_id, int reason_code, double now)
+    @cython.locals(inboxes=tuple)
+    cdef hand_over(self, Received message)
+    @cython.locals(arrivals=Arrivals, arrival=Arrival, before=Arrival, packet_id=int, qos=int)
+    cdef arrive(self, Received message)

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 from linnet.core.broker import BrokerCore
 from linnet.core.outbox import Outbox
-from linnet.net.loop import TurnLoop
 
 if TYPE_CHECKING:
     from linnet.net.stream import Stream
@@ -53,10 +52,11 @@ class Turn:
         self.now = loop.time()
         self.is_open = False
         # The standard loop's clock is this one, behind another call
-        self.clock: Callable[[], float] = monotonic if isinstance(loop, TurnLoop) else loop.time
-        self.is_scheduling = not isinstance(loop, TurnLoop)  # whether the end of a turn has to be scheduled
-        if isinstance(loop, TurnLoop):
-            loop.at_turn_end(self.end)
+        at_turn_end = getattr(loop, "at_turn_end", None)  # TurnLoop notices the end of a turn by itself
+        self.clock: Callable[[], float] = loop.time if at_turn_end is None else monotonic
+        self.is_scheduling = at_turn_end is None  # whether the end of a turn has to be scheduled
+        if at_turn_end is not None:
+            at_turn_end(self.end)
         self.unwritten: deque[Outbox] = deque()  # marked in earlier turns, when there were very many
         self.closing: list[Stream] = []  # to be closed after what they have to say is written
         self.streams: dict[Stream, None] = {}  # all open ones
@@ -200,8 +200,9 @@ class Turn:
             self.timer.cancel()
             self.timer = None
         self.core.deadlines.clear()
-        if isinstance(self.loop, TurnLoop):
-            self.loop.not_at_turn_end(self.end)
+        not_at_turn_end = getattr(self.loop, "not_at_turn_end", None)
+        if not_at_turn_end is not None:
+            not_at_turn_end(self.end)
 
 
 def was_heard(stream: "Stream", now: float) -> bool:
