@@ -1,4 +1,4 @@
-"""Each module can be the first one that a program imports: in the compiled form too, where declarations import as well."""
+"""Each module can be the first one that a program imports, compiled ones too, whose declarations import as well."""
 
 import subprocess
 import sys
