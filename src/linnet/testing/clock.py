@@ -11,6 +11,7 @@ work as ever, and whoever waits for a client or a socket does so by the real tim
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import ceil
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Self
 
@@ -39,7 +40,7 @@ class FakeClock:
         """Stop the clock. Raises LinnetError when the broker does not run."""
         turn = self.turn = self.broker.running()
         self.real = turn.clock
-        self.now = turn.clock()
+        self.now = float(ceil(turn.clock()))  # so that whole seconds add up to whole seconds
         turn.end()
         if turn.timer is not None:
             turn.timer.cancel()
