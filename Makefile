@@ -12,7 +12,7 @@ PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3; do \
 VENV ?= .venv
 BIN := $(VENV)/bin
 LISTEN ?= 127.0.0.1:1883
-WORKERS ?= 2
+WORKERS ?= 4
 PYTEST := -m pytest -q -n $(WORKERS) --dist loadgroup
 
 STAMPS := $(VENV)/.stamps
