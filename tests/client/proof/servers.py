@@ -73,7 +73,12 @@ class Linnet(Server):
 
     async def start(self, settings: Mapping[str, Any]) -> None:
         self.broker = Broker(
-            listen=f"127.0.0.1:{self.port}", hooks=Guard(), sys_interval=0, max_queued_messages=100_000, **settings
+            listen=f"127.0.0.1:{self.port}",
+            hooks=Guard(),
+            sys_interval=0,
+            max_loop_lag=0,
+            max_queued_messages=100_000,
+            **settings,
         )
         await self.broker.start()
 
