@@ -101,6 +101,6 @@ class Message(Received, Generic[T]):
 
 
 PARTS = """
-alias arrival body dup expiry forwarded has_properties head head_form identifiers is_plain packet packet_id payload_at
+alias arrival body dup expiry forwarded has_properties head identifiers is_plain packet packet_id payload_at
 publisher qos received_at retain tail5 topic_name user_property_count
 """.split()

@@ -170,7 +170,6 @@ class ClientConnection(Connection):
         if len(inboxes) == 1:
             inboxes[0].put(message)
         else:
-            message.head_form = 0  # nothing sets it where a packet is read, and a copy has all there is
             for inbox in inboxes:
                 inbox.put(message.copy())
 
